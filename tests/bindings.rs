@@ -1,0 +1,83 @@
+//! The committed guest bindings are what the WIT package says today.
+//!
+//! Guest authors build against committed bindings, so that neither a generator nor a
+//! proc macro is part of their build. These tests generate them anew in memory and
+//! compare. To accept a change of the WIT package or of the generator's version, run
+//! `make bindings`, which runs them with `UPDATE_BINDINGS=1`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use wit_bindgen_core::wit_parser::Resolve;
+use wit_bindgen_core::{Files, WorldGenerator};
+
+/// The world with everything that a guest can import.
+const WORLD: &str = "imports";
+
+#[test]
+fn rust_bindings_are_current() -> Result<()> {
+    let options = wit_bindgen_rust::Opts {
+        format: true,
+        generate_all: true,
+        ownership: wit_bindgen_rust::Ownership::Borrowing {
+            duplicate_if_necessary: true,
+        },
+        // The host writes through the buffer of `read-into`. The generator would take
+        // it as `&[u8]`, which promises the compiler the opposite, so the SDK declares
+        // this one import by hand, with a pointer to mutable bytes.
+        skip: vec!["[method]segment.read-into".to_owned()],
+        ..Default::default()
+    };
+    let mut files = generate(&mut options.build())?;
+    // The generator names the file after the world.
+    let source = files.remove("imports.rs").context("no imports.rs")?;
+    files.push("bindings.rs", &source);
+    check("guest-sdk/rust/src", &files)
+}
+
+#[test]
+fn c_bindings_are_current() -> Result<()> {
+    let options = wit_bindgen_c::Opts {
+        // The prefix of the files, and of the symbols that belong to no interface.
+        rename_world: Some("posix-ipc".to_owned()),
+        ..Default::default()
+    };
+    check("guest-sdk/c", &generate(options.build().as_mut())?)
+}
+
+fn generate(generator: &mut dyn WorldGenerator) -> Result<Files> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_path(root().join("wit"))?;
+    let world = resolve.select_world(&[package], Some(WORLD))?;
+    let mut files = Files::default();
+    generator.generate(&mut resolve, world, &mut files)?;
+    Ok(files)
+}
+
+/// Compares generated files with those in `folder`, or replaces those when
+/// `UPDATE_BINDINGS=1` is set.
+fn check(folder: &str, files: &Files) -> Result<()> {
+    let update = std::env::var_os("UPDATE_BINDINGS").is_some_and(|value| value == "1");
+    let mut stale = Vec::new();
+    for (name, fresh) in files.iter() {
+        let path = root().join(folder).join(name);
+        if fs::read(&path).is_ok_and(|committed| committed == fresh) {
+            continue;
+        }
+        if update {
+            fs::write(&path, fresh).with_context(|| format!("cannot write {path:?}"))?;
+        } else {
+            stale.push(PathBuf::from(folder).join(name));
+        }
+    }
+    ensure!(
+        stale.is_empty(),
+        "not what wit/ generates: {stale:?}; run `make bindings` and commit the result"
+    );
+    Ok(())
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
