@@ -1,0 +1,510 @@
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::bindings::posix::ipc::message_queue as raw;
+use crate::options::{Access, Create, DEFAULT_MODE};
+use crate::time::{nanoseconds, timed_out};
+use crate::{Pollable, Result};
+
+/// A message and its priority.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// The bytes, which may be none.
+    pub payload: Vec<u8>,
+    /// From 0 to the [maximum](crate::limits::queue_priority_max). A message of a higher
+    /// priority is received earlier.
+    pub priority: u32,
+}
+
+impl Message {
+    /// The message as [`Queue::send_batch`] takes it.
+    #[must_use]
+    pub fn as_parts(&self) -> (&[u8], u32) {
+        (&self.payload, self.priority)
+    }
+}
+
+impl From<raw::MessageResult> for Message {
+    fn from(message: raw::MessageResult) -> Self {
+        Self {
+            payload: message.payload,
+            priority: message.priority,
+        }
+    }
+}
+
+/// The size of a queue, which is fixed when it is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QueueLimits {
+    /// How many messages the queue holds. Similar to `mq_maxmsg` in POSIX.
+    pub max_messages: u32,
+    /// How many bytes one message has at most. Similar to `mq_msgsize` in POSIX.
+    pub max_message_size: u32,
+}
+
+impl From<raw::QueueLimits> for QueueLimits {
+    fn from(limits: raw::QueueLimits) -> Self {
+        Self {
+            max_messages: limits.max_messages,
+            max_message_size: limits.max_message_size,
+        }
+    }
+}
+
+impl From<QueueLimits> for raw::QueueLimits {
+    fn from(limits: QueueLimits) -> Self {
+        Self {
+            max_messages: limits.max_messages,
+            max_message_size: limits.max_message_size,
+        }
+    }
+}
+
+/// The state of a queue. Similar to `struct mq_attr` in POSIX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct QueueAttributes {
+    /// The size of the queue.
+    pub limits: QueueLimits,
+    /// How many messages were in it.
+    pub current_messages: u32,
+}
+
+/// A named queue of messages with priorities, shared with native programs.
+///
+/// Of the messages in the queue, the oldest of those with the highest priority is received
+/// first. Each message is received by one.
+///
+/// Dropping it closes it, similar to `mq_close` in POSIX. Messages stay in the queue.
+#[derive(Debug)]
+pub struct Queue {
+    raw: raw::Queue,
+}
+
+impl Queue {
+    /// Opens a queue that exists, to receive ([`Access::Read`]), to send
+    /// ([`Access::Write`]), or both. Similar to `mq_open` in POSIX.
+    ///
+    /// # Errors
+    ///
+    /// [`NoEntry`](crate::ErrorKind::NoEntry) if it does not exist,
+    /// [`NotPermitted`](crate::ErrorKind::NotPermitted) if the host has not granted it, or not for
+    /// this direction.
+    pub fn open(name: &str, access: Access) -> Result<Self> {
+        Self::options().access(access).open(name)
+    }
+
+    /// Creates a queue that does not exist yet, of this size, open for both directions.
+    /// Similar to `mq_open` in POSIX with `O_CREAT` and `O_EXCL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Exists`](crate::ErrorKind::Exists) if there is one,
+    /// [`NotPermitted`](crate::ErrorKind::NotPermitted) if the host does not let the guest create
+    /// it, [`Invalid`](crate::ErrorKind::Invalid) if the size is above the system's
+    /// [maximum](crate::limits::queue_maximums), [`Quota`](crate::ErrorKind::Quota) or
+    /// [`NoSpace`](crate::ErrorKind::NoSpace) if there is no room for it.
+    pub fn create_new(name: &str, limits: QueueLimits) -> Result<Self> {
+        Self::options().create_new(true).limits(limits).open(name)
+    }
+
+    /// Options for every other way to open or create a queue.
+    pub fn options() -> QueueOptions {
+        QueueOptions::new()
+    }
+
+    /// Removes the name. Handles stay usable; the queue goes when the last one is closed.
+    /// Similar to `mq_unlink` in POSIX.
+    ///
+    /// # Errors
+    ///
+    /// [`NoEntry`](crate::ErrorKind::NoEntry) if it does not exist,
+    /// [`NotPermitted`](crate::ErrorKind::NotPermitted) if the host does not let the guest unlink
+    /// it.
+    pub fn unlink(name: &str) -> Result<()> {
+        Ok(raw::unlink(name)?)
+    }
+
+    /// The name under which the guest knows it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.raw.name()
+    }
+
+    /// The permission bits.
+    ///
+    /// # Errors
+    ///
+    /// Fails only if the host cannot reach it any more.
+    pub fn mode(&self) -> Result<u32> {
+        Ok(self.raw.mode()?)
+    }
+
+    /// Its size, and how many messages are in it, which others may change at any time.
+    /// Similar to `mq_getattr` in POSIX.
+    ///
+    /// # Errors
+    ///
+    /// Fails only if the host cannot reach it any more.
+    pub fn attributes(&self) -> Result<QueueAttributes> {
+        let attributes = self.raw.attributes()?;
+        Ok(QueueAttributes {
+            limits: attributes.limits.into(),
+            current_messages: attributes.current_messages,
+        })
+    }
+
+    /// Adds a message, waiting while the queue is full. Similar to `mq_send` in POSIX.
+    ///
+    /// # Errors
+    ///
+    /// [`MessageTooLong`](crate::ErrorKind::MessageTooLong) if the queue allows only shorter ones,
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the priority is above its
+    /// [maximum](crate::limits::queue_priority_max),
+    /// [`Access`](crate::ErrorKind::Access) if the queue was not opened to send,
+    /// [`Cancelled`](crate::ErrorKind::Cancelled) if the host ends the wait; the message was not
+    /// sent then.
+    pub fn send(&self, payload: &[u8], priority: u32) -> Result<()> {
+        Ok(self.raw.send(payload, priority, None)?)
+    }
+
+    /// As [`send`](Self::send), waiting at most for this long. Similar to `mq_timedsend` in
+    /// POSIX, on the monotonic clock.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) if the time elapsed first; otherwise as
+    /// [`send`](Self::send).
+    pub fn send_timeout(&self, payload: &[u8], priority: u32, timeout: Duration) -> Result<()> {
+        let result = self.raw.send(payload, priority, Some(nanoseconds(timeout)));
+        result.map_err(|code| timed_out(code.into()))
+    }
+
+    /// Adds a message if the queue has room for it, and says whether it did. Does not wait.
+    /// Similar to `mq_send` in POSIX on a queue that is not blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[must_use = "only the value tells whether the message was sent"]
+    pub fn try_send(&self, payload: &[u8], priority: u32) -> Result<bool> {
+        match self.raw.send(payload, priority, Some(0)) {
+            Ok(()) => Ok(true),
+            Err(raw::ErrorCode::Busy) => Ok(false),
+            Err(code) => Err(code.into()),
+        }
+    }
+
+    /// Takes the oldest message of the highest priority, waiting while the queue is empty.
+    /// Similar to `mq_receive` in POSIX.
+    ///
+    /// # Errors
+    ///
+    /// [`Access`](crate::ErrorKind::Access) if the queue was not opened to receive,
+    /// [`Cancelled`](crate::ErrorKind::Cancelled) if the host ends the wait; no message was taken
+    /// then.
+    pub fn receive(&self) -> Result<Message> {
+        Ok(self.raw.receive(None)?.into())
+    }
+
+    /// As [`receive`](Self::receive), waiting at most for this long. Similar to
+    /// `mq_timedreceive` in POSIX, on the monotonic clock.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) if the time elapsed first; otherwise as
+    /// [`receive`](Self::receive).
+    pub fn receive_timeout(&self, timeout: Duration) -> Result<Message> {
+        match self.raw.receive(Some(nanoseconds(timeout))) {
+            Ok(message) => Ok(message.into()),
+            Err(code) => Err(timed_out(code.into())),
+        }
+    }
+
+    /// Takes a message if there is one. Does not wait. Similar to `mq_receive` in POSIX on a
+    /// queue that is not blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn try_receive(&self) -> Result<Option<Message>> {
+        match self.raw.receive(Some(0)) {
+            Ok(message) => Ok(Some(message.into())),
+            Err(raw::ErrorCode::Busy) => Ok(None),
+            Err(code) => Err(code.into()),
+        }
+    }
+
+    /// Sends messages, given as payload and priority, in order with one call to the host,
+    /// waiting while the queue is full. Returns how many it sent: fewer than all if the next
+    /// one could not be sent, and sending that one tells why.
+    ///
+    /// ```no_run
+    /// # use posix_ipc_guest::{Message, Queue};
+    /// # fn send(queue: &Queue, messages: &[Message]) -> posix_ipc_guest::Result<()> {
+    /// let count = queue.send_batch([(b"first".as_slice(), 0), (b"second", 0)])?;
+    /// let count = queue.send_batch(messages.iter().map(Message::as_parts))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), if the first message could not be sent.
+    #[must_use = "only the value tells how many messages were sent"]
+    pub fn send_batch<'a>(
+        &self,
+        messages: impl IntoIterator<Item = (&'a [u8], u32)>,
+    ) -> Result<usize> {
+        let messages = batch(messages);
+        Ok(self.raw.send_batch(&messages, None)? as usize)
+    }
+
+    /// As [`send_batch`](Self::send_batch), waiting at most for this long in all.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_timeout`](Self::send_timeout), if the first message could not be sent.
+    #[must_use = "only the value tells how many messages were sent"]
+    pub fn send_batch_timeout<'a>(
+        &self,
+        messages: impl IntoIterator<Item = (&'a [u8], u32)>,
+        timeout: Duration,
+    ) -> Result<usize> {
+        let messages = batch(messages);
+        match self.raw.send_batch(&messages, Some(nanoseconds(timeout))) {
+            Ok(count) => Ok(count as usize),
+            Err(code) => Err(timed_out(code.into())),
+        }
+    }
+
+    /// As [`send_batch`](Self::send_batch), as many as the queue has room for, which may be
+    /// none. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send), if the first message could not be sent.
+    #[must_use = "only the value tells how many messages were sent"]
+    pub fn try_send_batch<'a>(
+        &self,
+        messages: impl IntoIterator<Item = (&'a [u8], u32)>,
+    ) -> Result<usize> {
+        let messages = batch(messages);
+        match self.raw.send_batch(&messages, Some(0)) {
+            Ok(count) => Ok(count as usize),
+            Err(raw::ErrorCode::Busy) => Ok(0),
+            Err(code) => Err(code.into()),
+        }
+    }
+
+    /// Waits for a message as [`receive`](Self::receive) does, then takes what else is there,
+    /// up to `max` messages in all, with one call to the host.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn receive_batch(&self, max: u32) -> Result<Vec<Message>> {
+        Ok(messages(self.raw.receive_batch(max, None)?))
+    }
+
+    /// As [`receive_batch`](Self::receive_batch), waiting at most for this long.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive_timeout`](Self::receive_timeout).
+    pub fn receive_batch_timeout(&self, max: u32, timeout: Duration) -> Result<Vec<Message>> {
+        match self.raw.receive_batch(max, Some(nanoseconds(timeout))) {
+            Ok(received) => Ok(messages(received)),
+            Err(code) => Err(timed_out(code.into())),
+        }
+    }
+
+    /// As [`receive_batch`](Self::receive_batch), what is there, which may be none. Does not
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_receive`](Self::try_receive).
+    pub fn try_receive_batch(&self, max: u32) -> Result<Vec<Message>> {
+        match self.raw.receive_batch(max, Some(0)) {
+            Ok(received) => Ok(messages(received)),
+            Err(raw::ErrorCode::Busy) => Ok(Vec::new()),
+            Err(code) => Err(code.into()),
+        }
+    }
+
+    /// Something to [poll](crate::poll) that is ready while the queue holds a message. Follow
+    /// it with [`try_receive`](Self::try_receive), as somebody else may be faster.
+    ///
+    /// # Errors
+    ///
+    /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
+    pub fn subscribe_readable(&self) -> Result<Pollable<'_>> {
+        Ok(Pollable::new(self.raw.subscribe_readable()?))
+    }
+
+    /// Something to [poll](crate::poll) that is ready while the queue has room for a message.
+    /// Follow it with [`try_send`](Self::try_send), as somebody else may be faster.
+    ///
+    /// # Errors
+    ///
+    /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
+    pub fn subscribe_writable(&self) -> Result<Pollable<'_>> {
+        Ok(Pollable::new(self.raw.subscribe_writable()?))
+    }
+
+    /// Asks to be told, once, when a message arrives in the empty queue and nobody waits to
+    /// receive it. Similar to `mq_notify` in POSIX.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](crate::ErrorKind::Busy) if it is taken: a queue has one registration in the whole
+    /// system.
+    pub fn request_notification(&self) -> Result<Notification<'_>> {
+        Ok(Notification {
+            raw: self.raw.request_notification()?,
+            queue: PhantomData,
+        })
+    }
+}
+
+fn batch<'a>(messages: impl IntoIterator<Item = (&'a [u8], u32)>) -> Vec<raw::MessageParam<'a>> {
+    messages
+        .into_iter()
+        .map(|(payload, priority)| raw::MessageParam { payload, priority })
+        .collect()
+}
+
+fn messages(received: Vec<raw::MessageResult>) -> Vec<Message> {
+    received.into_iter().map(Message::from).collect()
+}
+
+/// A registration for the arrival of a message, from [`Queue::request_notification`].
+/// Dropping it cancels it.
+#[derive(Debug)]
+#[must_use = "the registration is cancelled at once when dropped"]
+pub struct Notification<'a> {
+    raw: raw::Notification,
+    /// Closing the queue would end the registration.
+    queue: PhantomData<&'a Queue>,
+}
+
+impl Notification<'_> {
+    /// Whether the message has arrived. Once it has, the registration is used up.
+    #[must_use]
+    pub fn delivered(&self) -> bool {
+        self.raw.delivered()
+    }
+
+    /// Something to [poll](crate::poll) that is ready once the message has arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
+    pub fn subscribe(&self) -> Result<Pollable<'_>> {
+        Ok(Pollable::new(self.raw.subscribe()?))
+    }
+}
+
+/// How to open or create a [`Queue`]. Without further calls: open one that exists, for both
+/// directions.
+///
+/// ```no_run
+/// # use posix_ipc_guest::{Queue, QueueLimits};
+/// # fn main() -> posix_ipc_guest::Result<()> {
+/// let limits = QueueLimits { max_messages: 8, max_message_size: 256 };
+/// let jobs = Queue::options().create(true).limits(limits).open("/jobs")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is opened until `open` or `create_unique` is called"]
+pub struct QueueOptions {
+    create: Create,
+    mode: u32,
+    access: Access,
+    limits: Option<QueueLimits>,
+}
+
+impl QueueOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            create: Create::default(),
+            mode: DEFAULT_MODE,
+            access: Access::ReadWrite,
+            limits: None,
+        }
+    }
+
+    /// Whether to create the queue if it does not exist. Similar to `O_CREAT` in POSIX.
+    pub fn create(&mut self, create: bool) -> &mut Self {
+        self.create.create = create;
+        self
+    }
+
+    /// Whether to create the queue, and fail if it exists. Similar to `O_CREAT` with `O_EXCL`
+    /// in POSIX.
+    pub fn create_new(&mut self, create_new: bool) -> &mut Self {
+        self.create.create_new = create_new;
+        self
+    }
+
+    /// The permission bits of a new queue, `0o600` by default. The host's umask applies.
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.mode = mode;
+        self
+    }
+
+    /// The directions to open it for, both by default.
+    pub fn access(&mut self, access: Access) -> &mut Self {
+        self.access = access;
+        self
+    }
+
+    /// The size of a new queue. By default it has the system's
+    /// [default](crate::limits::queue_defaults).
+    pub fn limits(&mut self, limits: QueueLimits) -> &mut Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// Opens or creates the queue. Similar to `mq_open` in POSIX.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPermitted`](crate::ErrorKind::NotPermitted) if the host has not granted this,
+    /// [`NoEntry`](crate::ErrorKind::NoEntry) or [`Exists`](crate::ErrorKind::Exists) as the options say,
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the name is malformed or the size above the
+    /// system's [maximum](crate::limits::queue_maximums), [`Quota`](crate::ErrorKind::Quota) or
+    /// [`NoSpace`](crate::ErrorKind::NoSpace) if there is no room for it.
+    pub fn open(&self, name: &str) -> Result<Queue> {
+        let raw = raw::Queue::open(
+            name,
+            self.create.flags(),
+            self.mode,
+            self.access.into(),
+            self.limits.map(Into::into),
+        )?;
+        Ok(Queue { raw })
+    }
+
+    /// Creates a queue under a name that nobody has: the prefix, which starts with a slash,
+    /// followed by random letters and digits. [`Queue::name`] tells it. It is open for both
+    /// directions.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn create_unique(&self, prefix: &str) -> Result<Queue> {
+        let limits = self.limits.map(Into::into);
+        let raw = raw::Queue::create_unique(prefix, self.mode, limits)?;
+        Ok(Queue { raw })
+    }
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

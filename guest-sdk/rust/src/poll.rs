@@ -1,0 +1,78 @@
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::bindings::wasi::io::poll as raw;
+
+/// Something to wait for: it is ready, or will be.
+///
+/// It comes from an object's `subscribe` methods and must not outlive that object, which
+/// the lifetime sees to. It may be used any number of times: it is ready whenever its
+/// condition holds.
+///
+/// This is `pollable` of `wasi:io/poll`.
+#[must_use = "nothing is waited for until `block` or `poll` is called"]
+pub struct Pollable<'a> {
+    raw: raw::Pollable,
+    object: PhantomData<&'a ()>,
+}
+
+impl<'a> Pollable<'a> {
+    pub(crate) fn new(raw: raw::Pollable) -> Self {
+        Self {
+            raw,
+            object: PhantomData,
+        }
+    }
+
+    /// Whether it is ready now. Does not wait.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.raw.ready()
+    }
+
+    /// Waits until it is ready.
+    pub fn block(&self) {
+        self.raw.block();
+    }
+
+    /// Gives up the component's handle, to be used by other bindings of `wasi:io/poll`,
+    /// for example together with a pollable of a clock. Whoever takes it has to drop it
+    /// before the object that it came from.
+    #[must_use = "the handle leaks"]
+    pub fn into_handle(self) -> u32 {
+        self.raw.take_handle()
+    }
+
+    /// Takes over a handle of other bindings of `wasi:io/poll`, so that [`poll`] can wait
+    /// for it too.
+    ///
+    /// # Safety
+    ///
+    /// `handle` is a `pollable` that this component owns, that nothing else will use or
+    /// drop, and whose object outlives `'a`.
+    #[allow(unsafe_code)]
+    pub unsafe fn from_handle(handle: u32) -> Self {
+        // SAFETY: the caller vouches for the handle.
+        Self::new(unsafe { raw::Pollable::from_handle(handle) })
+    }
+}
+
+impl fmt::Debug for Pollable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pollable").field(&self.raw.handle()).finish()
+    }
+}
+
+/// Waits until at least one is ready, and returns the indices of those that are. Similar
+/// to `poll` in POSIX, without a timeout.
+///
+/// # Panics
+///
+/// Panics if `pollables` is empty, as that wait would never end.
+#[must_use = "only the indices tell which are ready"]
+pub fn poll(pollables: &[&Pollable<'_>]) -> Vec<usize> {
+    assert!(!pollables.is_empty(), "nothing to poll");
+    let raw: Vec<_> = pollables.iter().map(|pollable| &pollable.raw).collect();
+    let ready = raw::poll(&raw);
+    ready.into_iter().map(|index| index as usize).collect()
+}
