@@ -1,0 +1,348 @@
+//! Who is who: the host (one in a process, shared), and the context of one guest
+//! with its grants, its quota and what it has created.
+
+mod created;
+mod permit;
+mod undo;
+
+pub(crate) use created::{Charge, unlink};
+pub(crate) use permit::Permit;
+pub(crate) use undo::Held;
+
+use crate::error::{Error, ErrorCode};
+use crate::grant::{Grant, GrantError, Grants, Kind, NameError, PrivateNamespace, Right};
+use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
+use crate::wait::{Canceller, WaitStrategy, Waits};
+use created::Created;
+use rand::seq::IndexedRandom;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use undo::Undo;
+use wasmtime::component::ResourceTable;
+
+/// What the guests of a process share: the machinery for waiting.
+///
+/// Cloning gives another handle to the same host. One is enough for a process, and
+/// guests of different hosts in one process work too.
+#[derive(Clone)]
+pub struct IpcHost {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    waits: Waits,
+}
+
+impl IpcHost {
+    /// A host with the default settings.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A builder, to change the settings.
+    pub fn builder() -> IpcHostBuilder {
+        IpcHostBuilder {
+            strategy: WaitStrategy::default(),
+            inline: Duration::from_micros(50),
+        }
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.shared.waits
+    }
+}
+
+impl Default for IpcHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Settings of an [`IpcHost`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct IpcHostBuilder {
+    strategy: WaitStrategy,
+    inline: Duration,
+}
+
+impl IpcHostBuilder {
+    /// How guests wait for semaphores and words of shared memory.
+    pub fn wait_strategy(mut self, strategy: WaitStrategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// For how long a wait blocks the thread that runs the guest before it gives
+    /// the thread away. A peer that answers within this time is answered as fast
+    /// as a native process would be. The default is 50 microseconds; 0 gives the
+    /// thread away at once.
+    pub fn inline_wait(mut self, longest: Duration) -> Self {
+        self.inline = longest;
+        self
+    }
+
+    /// The host.
+    pub fn build(self) -> IpcHost {
+        IpcHost {
+            shared: Arc::new(Shared {
+                waits: Waits::new(self.strategy, self.inline),
+            }),
+        }
+    }
+}
+
+/// The context of one guest: what it may do, holds and has created.
+///
+/// Dropping it ends the guest's presence: semaphores granted with `undo` are given
+/// back, and what the guest created is unlinked unless its grant says `keep`. Drop
+/// it together with the guest's [`Store`](wasmtime::Store), where it normally
+/// lives.
+pub struct IpcCtx {
+    host: IpcHost,
+    label: String,
+    grants: Grants,
+    usage: Usage,
+    /// What is created under each grant, for its `max`; in the order of the grants.
+    per_grant: Vec<Option<Counter>>,
+    created: Created,
+    undo: Undo,
+    canceller: Canceller,
+    denials: HashSet<String>,
+}
+
+impl IpcCtx {
+    /// A builder for a guest's context. Without any grant the guest may do nothing.
+    pub fn builder() -> IpcCtxBuilder {
+        IpcCtxBuilder {
+            label: "guest".into(),
+            grants: Grants::new(),
+            private: false,
+            quota: Quota::default(),
+        }
+    }
+
+    /// A handle that ends the guest's waits, from any thread.
+    pub fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+
+    pub(crate) fn host(&self) -> &IpcHost {
+        &self.host
+    }
+
+    pub(crate) fn created(&mut self) -> &mut Created {
+        &mut self.created
+    }
+
+    pub(crate) fn undo(&mut self) -> &mut Undo {
+        &mut self.undo
+    }
+
+    /// Takes from the guest's quota, or tells it and the log that there is no more.
+    pub(crate) fn reserve(&self, resource: Resource, amount: u64) -> Result<Reservation, Error> {
+        self.usage
+            .reserve(resource, amount)
+            .map_err(|exceeded| self.over(&exceeded))
+    }
+
+    /// Takes one object from the guest's quota and from its grant's own limit.
+    pub(crate) fn reserve_object(&self, permit: &Permit) -> Result<Vec<Reservation>, Error> {
+        let mut taken = vec![self.reserve(Resource::Created, 1)?];
+        if let Some(Some(counter)) = self.per_grant.get(permit.index) {
+            taken.push(
+                counter
+                    .reserve(1)
+                    .map_err(|exceeded| self.over(&exceeded))?,
+            );
+        }
+        Ok(taken)
+    }
+
+    /// The guest's answer to a request beyond a limit, which is logged.
+    pub(crate) fn over(&self, exceeded: &QuotaExceeded) -> Error {
+        tracing::warn!(target: "posix_ipc::quota", guest = %self.label, "{exceeded}");
+        ErrorCode::Quota.into()
+    }
+
+    /// The guest's answer to a request beyond a limit of its grant, which is logged.
+    pub(crate) fn over_grant(
+        &self,
+        kind: Kind,
+        permit: &Permit,
+        option: &str,
+        max: u64,
+        asked: u64,
+    ) -> Error {
+        let name = permit.guest_name.escape_debug();
+        tracing::warn!(
+            target: "posix_ipc::quota", guest = %self.label,
+            "the grant's {option}={max} does not allow {kind}:{name} with {asked}; raise it in the grant",
+        );
+        ErrorCode::Quota.into()
+    }
+
+    /// Checks that the host can hold the longest message of a queue.
+    pub(crate) fn check_message_size(&self, bytes: u32) -> Result<(), Error> {
+        self.usage
+            .check_message_size(bytes.into())
+            .map_err(|exceeded| self.over(&exceeded))
+    }
+
+    /// Looks up a name, whatever the guest may do with it. If it may do nothing, the
+    /// log says that it asked for `rights`.
+    pub(crate) fn find(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        rights: &[Right],
+    ) -> Result<Permit, Error> {
+        match self.grants.find(kind, name) {
+            Ok(Some(found)) => Ok(Permit::new(name, found)),
+            Ok(None) => Err(self.deny(kind, name, rights, false)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Looks up a name that the guest needs every one of the rights on.
+    pub(crate) fn permit(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        rights: &[Right],
+    ) -> Result<Permit, Error> {
+        let permit = self.find(kind, name, rights)?;
+        match rights
+            .iter()
+            .all(|&right| permit.grant.allows(right, false))
+        {
+            true => Ok(permit),
+            false => Err(self.deny(kind, name, rights, false)),
+        }
+    }
+
+    /// The answer to a use that is not granted, logged with the grant that would
+    /// allow it. A guest that keeps asking fills no log: a line appears once, and
+    /// of different lines there is a limit too.
+    pub(crate) fn deny(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        rights: &[Right],
+        created: bool,
+    ) -> Error {
+        const MOST: usize = 100;
+        let line = self.grants.denial(kind, name, rights, created).to_string();
+        let target_full = self.denials.len() >= MOST;
+        if !target_full && self.denials.insert(line.clone()) {
+            tracing::warn!(target: "posix_ipc::denied", guest = %self.label, "{line}");
+            if self.denials.len() == MOST {
+                tracing::warn!(
+                    target: "posix_ipc::denied", guest = %self.label,
+                    "{MOST} different uses denied; later ones are not logged",
+                );
+            }
+        }
+        ErrorCode::NotPermitted.into()
+    }
+
+    pub(crate) fn canceller_ref(&self) -> &Canceller {
+        &self.canceller
+    }
+}
+
+/// Settings of an [`IpcCtx`].
+#[must_use]
+pub struct IpcCtxBuilder {
+    label: String,
+    grants: Grants,
+    private: bool,
+    quota: Quota,
+}
+
+impl IpcCtxBuilder {
+    /// What the guest is called in logs. The default is `guest`.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Allows the guest to use a name, or the names with a prefix.
+    ///
+    /// # Errors
+    ///
+    /// If another grant is for the same name.
+    pub fn grant(mut self, grant: Grant) -> Result<Self, GrantError> {
+        self.grants.add(grant)?;
+        Ok(self)
+    }
+
+    /// Gives the guest a namespace of its own instead of grants: every name works,
+    /// is invisible to others, and is gone when the guest is. The objects are real
+    /// ones, under names with a random prefix.
+    pub fn private(mut self) -> Self {
+        self.private = true;
+        self
+    }
+
+    /// What the guest may hold.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
+        self
+    }
+
+    /// The context, for a guest of `host`.
+    ///
+    /// # Errors
+    ///
+    /// None today; the random prefix of a private namespace is checked as a name
+    /// like any other.
+    pub fn build(self, host: &IpcHost) -> Result<IpcCtx, NameError> {
+        let grants = if self.private {
+            let prefix = format!("posix-ipc.{}.", random_word(16));
+            Grants::private(PrivateNamespace::new(&prefix)?)
+        } else {
+            self.grants
+        };
+        let counter = |grant: &Grant| {
+            let what = format!("objects of {}", grant.pattern());
+            grant
+                .max_objects()
+                .map(|max| Counter::new(max, what, "max=N in the grant"))
+        };
+        Ok(IpcCtx {
+            host: host.clone(),
+            label: self.label,
+            per_grant: grants.iter().map(counter).collect(),
+            grants,
+            usage: Usage::new(self.quota),
+            created: Created::default(),
+            undo: Undo::default(),
+            canceller: Canceller::new(),
+            denials: HashSet::new(),
+        })
+    }
+}
+
+/// Lower-case letters and digits that nobody can guess.
+pub(crate) fn random_word(length: usize) -> String {
+    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random = rand::rng();
+    let letter = || char::from(*LETTERS.choose(&mut random).unwrap_or(&b'a'));
+    std::iter::repeat_with(letter).take(length).collect()
+}
+
+/// Access to a store's [`IpcCtx`], for [`add_to_linker`](crate::add_to_linker).
+pub trait IpcView: Send {
+    /// The context and the table for the guest's handles.
+    fn ipc(&mut self) -> IpcCtxView<'_>;
+}
+
+/// What [`IpcView`] gives: borrows of two parts of the store's data.
+pub struct IpcCtxView<'a> {
+    /// The guest's context.
+    pub ctx: &'a mut IpcCtx,
+    /// The guest's handles. May be shared with WASI.
+    pub table: &'a mut ResourceTable,
+}

@@ -1,0 +1,400 @@
+//! The interface `message-queue`.
+
+use super::open::{
+    Opened, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
+};
+use crate::bindings::posix::ipc::message_queue::{
+    Attributes, Host, HostNotification, HostQueue, Message, QueueLimits,
+};
+use crate::bindings::posix::ipc::types::{Access, OpenFlags};
+use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit};
+use crate::error::{Error, ErrorCode};
+use crate::grant::{Kind, Right};
+use crate::quota::{Reservation, Resource};
+use crate::sys::limits;
+use crate::sys::message_queue::{Direction, MessageQueue, QueueSize};
+use crate::wait::{Patience, PollableQueue};
+use std::sync::Arc;
+use wasmtime::component::{Resource as Handle, ResourceTable};
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+
+/// A guest's handle to a queue.
+pub struct Queue {
+    raw: Arc<PollableQueue>,
+    name: String,
+    may_receive: bool,
+    may_send: bool,
+    /// As long as the longest message: the system insists on that.
+    buffer: Vec<u8>,
+    max_message_size: u32,
+    _handle: Reservation,
+    _charge: Option<Arc<Charge>>,
+}
+
+/// A guest's registration for the arrival of a message.
+pub struct Notification {}
+
+const KIND: Kind = Kind::MessageQueue;
+
+impl Host for IpcCtxView<'_> {
+    fn unlink(&mut self, name: String) -> Result<(), Error> {
+        unlink_name(self.ctx, KIND, &name)
+    }
+}
+
+impl HostQueue for IpcCtxView<'_> {
+    fn open(
+        &mut self,
+        name: String,
+        flags: OpenFlags,
+        mode: u32,
+        access: Access,
+        limits: Option<QueueLimits>,
+    ) -> Result<Handle<Queue>, Error> {
+        refuse_truncate(flags)?;
+        let (may_receive, may_send) = directions(access);
+        let mut rights = Vec::with_capacity(2);
+        rights.extend(may_receive.then_some(Right::Receive));
+        rights.extend(may_send.then_some(Right::Send));
+        let permit = self.ctx.permit(KIND, &name, &rights)?;
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let direction = direction(access);
+        let mut charge = None;
+        let opened = open_or_create(
+            self.ctx,
+            KIND,
+            &permit,
+            flags,
+            |host_name| MessageQueue::open(host_name, direction),
+            |ctx, _| {
+                let (queue, new) = create(ctx, &permit, direction, mode, limits)?;
+                charge = Some(new);
+                Ok(queue)
+            },
+        )?;
+        let (Opened::Existing(raw) | Opened::New(raw)) = opened;
+        let identity = raw.identity()?;
+        let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
+        self.push_queue(raw, permit, access, handle, charge)
+    }
+
+    fn create_unique(
+        &mut self,
+        prefix: String,
+        mode: u32,
+        limits: Option<QueueLimits>,
+    ) -> Result<Handle<Queue>, Error> {
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let rights = [Right::Receive, Right::Send];
+        let (permit, raw, charge) =
+            create_unique(self.ctx, KIND, &prefix, &rights, |ctx, permit| {
+                let (raw, charge) = create(ctx, permit, Direction::Both, mode, limits)?;
+                Ok((permit.clone(), raw, charge))
+            })?;
+        self.push_queue(raw, permit, Access::ReadWrite, handle, Some(charge))
+    }
+
+    fn name(&mut self, this: Handle<Queue>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.name.clone())
+    }
+
+    fn mode(&mut self, this: Handle<Queue>) -> Result<u32, Error> {
+        Ok(self.table.get(&this)?.raw.get().mode()?)
+    }
+
+    fn attributes(&mut self, this: Handle<Queue>) -> Result<Attributes, Error> {
+        let now = self.table.get(&this)?.raw.get().attributes()?;
+        Ok(Attributes {
+            limits: now.size.into(),
+            current_messages: now.current_messages,
+        })
+    }
+
+    async fn send(
+        &mut self,
+        this: Handle<Queue>,
+        payload: Vec<u8>,
+        priority: u32,
+        timeout: Option<u64>,
+    ) -> Result<(), Error> {
+        let queue = sendable(self.table, &this)?;
+        let message = Message { payload, priority };
+        send(self.ctx, &queue, &message, Patience::new(timeout)).await
+    }
+
+    async fn receive(
+        &mut self,
+        this: Handle<Queue>,
+        timeout: Option<u64>,
+    ) -> Result<Message, Error> {
+        let queue = receivable(self.table, &this)?;
+        queue.receive(self.ctx, Patience::new(timeout)).await
+    }
+
+    async fn send_batch(
+        &mut self,
+        this: Handle<Queue>,
+        messages: Vec<Message>,
+        timeout: Option<u64>,
+    ) -> Result<u32, Error> {
+        let queue = sendable(self.table, &this)?;
+        let patience = Patience::new(timeout);
+        let mut sent = 0;
+        for message in &messages {
+            match send(self.ctx, &queue, message, patience).await {
+                Ok(()) => sent += 1,
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(sent)
+    }
+
+    async fn receive_batch(
+        &mut self,
+        this: Handle<Queue>,
+        max: u32,
+        timeout: Option<u64>,
+    ) -> Result<Vec<Message>, Error> {
+        let queue = receivable(self.table, &this)?;
+        // Messages may arrive as fast as they are taken, so the queue's capacity
+        // bounds what one call holds.
+        let capacity = queue.raw.get().attributes()?.size.max_messages;
+        let mut messages = Vec::new();
+        let mut patience = Patience::new(timeout);
+        while messages.len() < max.min(capacity) as usize {
+            match queue.receive(self.ctx, patience).await {
+                Ok(message) => messages.push(message),
+                Err(error) if messages.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+            patience = Patience::None;
+        }
+        Ok(messages)
+    }
+
+    fn subscribe_readable(&mut self, this: Handle<Queue>) -> Result<Handle<DynPollable>, Error> {
+        self.subscribe_queue(&this, Side::Readable)
+    }
+
+    fn subscribe_writable(&mut self, this: Handle<Queue>) -> Result<Handle<DynPollable>, Error> {
+        self.subscribe_queue(&this, Side::Writable)
+    }
+
+    fn request_notification(&mut self, _: Handle<Queue>) -> Result<Handle<Notification>, Error> {
+        Err(ErrorCode::Unsupported.into())
+    }
+
+    fn drop(&mut self, this: Handle<Queue>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl HostNotification for IpcCtxView<'_> {
+    fn delivered(&mut self, _: Handle<Notification>) -> wasmtime::Result<bool> {
+        Ok(false)
+    }
+
+    fn subscribe(&mut self, _: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
+        Err(ErrorCode::Unsupported.into())
+    }
+
+    fn drop(&mut self, this: Handle<Notification>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl IpcCtxView<'_> {
+    fn push_queue(
+        &mut self,
+        raw: MessageQueue,
+        permit: Permit,
+        access: Access,
+        handle: Reservation,
+        charge: Option<Arc<Charge>>,
+    ) -> Result<Handle<Queue>, Error> {
+        // A queue may have longer messages than the host wants to hold.
+        let max_message_size = raw.attributes()?.size.max_message_size;
+        self.ctx.check_message_size(max_message_size)?;
+        let (may_receive, may_send) = directions(access);
+        Ok(self.table.push(Queue {
+            raw: Arc::new(PollableQueue::new(raw)),
+            name: permit.guest_name,
+            may_receive,
+            may_send,
+            buffer: Vec::new(),
+            max_message_size,
+            _handle: handle,
+            _charge: charge,
+        })?)
+    }
+
+    fn subscribe_queue(
+        &mut self,
+        this: &Handle<Queue>,
+        side: Side,
+    ) -> Result<Handle<DynPollable>, Error> {
+        let queue = self.table.get(this)?;
+        let allowed = match side {
+            Side::Readable => queue.may_receive,
+            Side::Writable => queue.may_send,
+        };
+        if !allowed {
+            return Err(ErrorCode::Access.into());
+        }
+        let pollable = self.ctx.reserve(Resource::Pollables, 1)?;
+        let ready = Ready {
+            queue: queue.raw.clone(),
+            side,
+            _pollable: pollable,
+        };
+        let ready = self.table.push(ready)?;
+        subscribe(self.table, ready).map_err(Error::Trap)
+    }
+}
+
+fn sendable(table: &ResourceTable, this: &Handle<Queue>) -> Result<Arc<PollableQueue>, Error> {
+    let queue = table.get(this)?;
+    if queue.may_send {
+        Ok(queue.raw.clone())
+    } else {
+        Err(ErrorCode::Access.into())
+    }
+}
+
+fn receivable<'a>(
+    table: &'a mut ResourceTable,
+    this: &Handle<Queue>,
+) -> Result<&'a mut Queue, Error> {
+    let queue = table.get_mut(this)?;
+    if queue.may_receive {
+        Ok(queue)
+    } else {
+        Err(ErrorCode::Access.into())
+    }
+}
+
+impl Queue {
+    async fn receive(&mut self, ctx: &IpcCtx, patience: Patience) -> Result<Message, Error> {
+        self.buffer.resize(self.max_message_size as usize, 0);
+        let waits = ctx.host().waits();
+        let (length, priority) = waits
+            .receive(&self.raw, &mut self.buffer, patience, ctx.canceller_ref())
+            .await?;
+        Ok(Message {
+            payload: self.buffer[..length].to_vec(),
+            priority,
+        })
+    }
+}
+
+async fn send(
+    ctx: &IpcCtx,
+    queue: &PollableQueue,
+    message: &Message,
+    patience: Patience,
+) -> Result<(), Error> {
+    let Message { payload, priority } = message;
+    let waits = ctx.host().waits();
+    waits
+        .send(queue, payload, *priority, patience, ctx.canceller_ref())
+        .await
+}
+
+fn create(
+    ctx: &mut IpcCtx,
+    permit: &Permit,
+    direction: Direction,
+    mode: u32,
+    limits: Option<QueueLimits>,
+) -> Result<(MessageQueue, Arc<Charge>), Error> {
+    let size = limits.map_or_else(limits::queue_defaults, QueueSize::from);
+    check_limits(ctx, permit, size)?;
+    let bytes = u64::from(size.max_messages) * u64::from(size.max_message_size);
+    let bytes = ctx.reserve(Resource::MqBytes, bytes)?;
+    let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
+    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size))?;
+    let identity = raw.identity()?;
+    ctx.created().add(KIND, permit, identity, &charge);
+    Ok((raw, charge))
+}
+
+/// The grant's own limits.
+fn check_limits(ctx: &mut IpcCtx, permit: &Permit, size: QueueSize) -> Result<(), Error> {
+    let limits = [
+        ("max-msgs", permit.grant.max_messages(), size.max_messages),
+        (
+            "max-msg-size",
+            permit.grant.max_message_size(),
+            size.max_message_size,
+        ),
+    ];
+    for (option, max, asked) in limits {
+        if let Some(max) = max
+            && asked > max
+        {
+            return Err(ctx.over_grant(KIND, permit, option, max.into(), asked.into()));
+        }
+    }
+    ctx.check_message_size(size.max_message_size)
+}
+
+fn direction(access: Access) -> Direction {
+    match access {
+        Access::Read => Direction::Receive,
+        Access::Write => Direction::Send,
+        Access::ReadWrite => Direction::Both,
+    }
+}
+
+impl From<QueueLimits> for QueueSize {
+    fn from(limits: QueueLimits) -> Self {
+        let QueueLimits {
+            max_messages,
+            max_message_size,
+        } = limits;
+        Self {
+            max_messages,
+            max_message_size,
+        }
+    }
+}
+
+impl From<QueueSize> for QueueLimits {
+    fn from(size: QueueSize) -> Self {
+        let QueueSize {
+            max_messages,
+            max_message_size,
+        } = size;
+        Self {
+            max_messages,
+            max_message_size,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Readable,
+    Writable,
+}
+
+/// Ready while the queue holds a message, or has room for one.
+struct Ready {
+    queue: Arc<PollableQueue>,
+    side: Side,
+    _pollable: Reservation,
+}
+
+#[async_trait]
+impl Pollable for Ready {
+    async fn ready(&mut self) {
+        match self.side {
+            Side::Readable => self.queue.readable().await,
+            Side::Writable => self.queue.writable().await,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What opening, creating and unlinking have in common for the three kinds.
+
+use crate::bindings::posix::ipc::types::{Access, OpenFlags};
+use crate::ctx::{IpcCtx, Permit, random_word, unlink};
+use crate::error::{Error, ErrorCode};
+use crate::grant::{Kind, Right};
+use crate::sys::{self, Errno};
+
+/// What a guest asks for that opens an object: the rights on its content, and to
+/// create it if need be. This is for the log: an object that exists is opened
+/// without the right to create it.
+pub(super) fn asked(rights: &[Right], flags: OpenFlags) -> Vec<Right> {
+    let create = flags.contains(OpenFlags::CREATE).then_some(Right::Create);
+    rights.iter().copied().chain(create).collect()
+}
+
+/// An object that was opened, and whether it was created on the way.
+pub(super) enum Opened<T> {
+    Existing(T),
+    New(T),
+}
+
+/// Opens the object or creates it, as the flags say. Whether it was created is
+/// known for sure: it is either opened without `O_CREAT` or created with `O_EXCL`.
+pub(super) fn open_or_create<T>(
+    ctx: &mut IpcCtx,
+    kind: Kind,
+    permit: &Permit,
+    flags: OpenFlags,
+    mut open: impl FnMut(&str) -> sys::Result<T>,
+    mut create: impl FnMut(&mut IpcCtx, &str) -> Result<T, Error>,
+) -> Result<Opened<T>, Error> {
+    let creates = flags.contains(OpenFlags::CREATE);
+    let exclusive = flags.contains(OpenFlags::EXCLUSIVE);
+    if exclusive && !creates {
+        return Err(ErrorCode::Invalid.into());
+    }
+    let may_create = permit.grant.allows(Right::Create, false);
+    if exclusive && !may_create {
+        return Err(ctx.deny(kind, &permit.guest_name, &[Right::Create], false));
+    }
+    if exclusive {
+        return create(ctx, &permit.host_name).map(Opened::New);
+    }
+    // A peer that creates and unlinks the name all the time could keep both ways
+    // from succeeding.
+    const MOST_TRIES: usize = 100;
+    for _ in 0..MOST_TRIES {
+        match open(&permit.host_name) {
+            Err(Errno::NOENT) if creates => {}
+            opened => return opened.map(Opened::Existing).map_err(Error::from),
+        }
+        if !may_create {
+            return Err(ctx.deny(kind, &permit.guest_name, &[Right::Create], false));
+        }
+        match create(ctx, &permit.host_name) {
+            Err(Error::Code(ErrorCode::Exists)) => {}
+            created => return created.map(Opened::New),
+        }
+    }
+    Err(ErrorCode::Busy.into())
+}
+
+/// Creates an object under the prefix and a random word, with `create`.
+pub(super) fn create_unique<T>(
+    ctx: &mut IpcCtx,
+    kind: Kind,
+    prefix: &str,
+    rights: &[Right],
+    mut create: impl FnMut(&mut IpcCtx, &Permit) -> Result<T, Error>,
+) -> Result<T, Error> {
+    // 36^16 words: the second try is for a random generator that is broken.
+    const MOST_TRIES: usize = 8;
+    const WORD: usize = 16;
+    for _ in 0..MOST_TRIES {
+        let name = format!("{prefix}{}", random_word(WORD));
+        let rights = [rights, &[Right::Create]].concat();
+        let permit = ctx.permit(kind, &name, &rights)?;
+        match create(ctx, &permit) {
+            Err(Error::Code(ErrorCode::Exists)) => {}
+            done => return done,
+        }
+    }
+    Err(ErrorCode::Exists.into())
+}
+
+/// Removes a name that the guest may remove.
+pub(super) fn unlink_name(ctx: &mut IpcCtx, kind: Kind, name: &str) -> Result<(), Error> {
+    let permit = ctx.find(kind, name, &[Right::Unlink])?;
+    let created = match permit.depends_on_creator() {
+        true => ctx.created().is_creator(kind, &permit.host_name)?,
+        false => false,
+    };
+    if !permit.grant.allows(Right::Unlink, created) {
+        return Err(ctx.deny(kind, name, &[Right::Unlink], false));
+    }
+    unlink(kind, &permit.host_name)?;
+    ctx.created().forget(kind, &permit.host_name);
+    Ok(())
+}
+
+/// Semaphores and queues have nothing to truncate.
+pub(super) fn refuse_truncate(flags: OpenFlags) -> Result<(), Error> {
+    if flags.contains(OpenFlags::TRUNCATE) {
+        Err(ErrorCode::Invalid.into())
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether an access reads and writes.
+pub(super) fn directions(access: Access) -> (bool, bool) {
+    match access {
+        Access::Read => (true, false),
+        Access::Write => (false, true),
+        Access::ReadWrite => (true, true),
+    }
+}

@@ -1,0 +1,207 @@
+//! The interface `semaphore`.
+
+use super::open::{Opened, asked, create_unique, open_or_create, refuse_truncate, unlink_name};
+use super::windows::Window;
+use crate::bindings::posix::ipc::semaphore::{Host, HostSemaphore};
+use crate::bindings::posix::ipc::types::OpenFlags;
+use crate::ctx::{Charge, Held, IpcCtx, IpcCtxView, IpcHost, Permit};
+use crate::error::{Error, ErrorCode};
+use crate::grant::{Kind, Right};
+use crate::quota::{Reservation, Resource};
+use crate::sys;
+use crate::wait::Patience;
+use std::sync::Arc;
+use wasmtime::component::Resource as Handle;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+
+/// A guest's handle to a semaphore.
+pub struct Semaphore {
+    raw: Arc<sys::semaphore::Semaphore>,
+    name: String,
+    may_wait: bool,
+    may_post: bool,
+    held: Option<Arc<Held>>,
+    _handle: Reservation,
+    _charge: Option<Arc<Charge>>,
+}
+
+const KIND: Kind = Kind::Semaphore;
+
+impl Host for IpcCtxView<'_> {
+    fn unlink(&mut self, name: String) -> Result<(), Error> {
+        unlink_name(self.ctx, KIND, &name)
+    }
+}
+
+impl HostSemaphore for IpcCtxView<'_> {
+    fn open(
+        &mut self,
+        name: String,
+        flags: OpenFlags,
+        mode: u32,
+        initial_value: u32,
+    ) -> Result<Handle<Semaphore>, Error> {
+        refuse_truncate(flags)?;
+        let asked = asked(&[Right::Wait, Right::Post], flags);
+        let permit = self.ctx.find(KIND, &name, &asked)?;
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let mut charge = None;
+        let opened = open_or_create(
+            self.ctx,
+            KIND,
+            &permit,
+            flags,
+            sys::semaphore::Semaphore::open,
+            |ctx, _| {
+                let (semaphore, new) = create(ctx, &permit, mode, initial_value)?;
+                charge = Some(new);
+                Ok(semaphore)
+            },
+        )?;
+        let (Opened::Existing(raw) | Opened::New(raw)) = opened;
+        let charge = charge.or_else(|| self.ctx.created().charge(KIND, raw.identity()));
+        self.push(raw, permit, handle, charge)
+    }
+
+    fn create_unique(
+        &mut self,
+        prefix: String,
+        mode: u32,
+        initial_value: u32,
+    ) -> Result<Handle<Semaphore>, Error> {
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let (permit, raw, charge) = create_unique(self.ctx, KIND, &prefix, &[], |ctx, permit| {
+            let (semaphore, charge) = create(ctx, permit, mode, initial_value)?;
+            Ok((permit.clone(), semaphore, charge))
+        })?;
+        self.push(raw, permit, handle, Some(charge))
+    }
+
+    fn name(&mut self, this: Handle<Semaphore>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.name.clone())
+    }
+
+    fn mode(&mut self, this: Handle<Semaphore>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&this)?.raw.mode())
+    }
+
+    fn value(&mut self, this: Handle<Semaphore>) -> Result<u32, Error> {
+        Ok(self.table.get(&this)?.raw.value()?)
+    }
+
+    fn try_acquire(&mut self, this: Handle<Semaphore>) -> Result<(), Error> {
+        let semaphore = self.table.get(&this)?;
+        if !semaphore.may_wait {
+            return Err(self.ctx.deny(KIND, &semaphore.name, &[Right::Wait], false));
+        }
+        semaphore.raw.try_acquire()?;
+        if let Some(held) = &semaphore.held {
+            held.acquired();
+        }
+        Ok(())
+    }
+
+    async fn acquire(
+        &mut self,
+        this: Handle<Semaphore>,
+        timeout: Option<u64>,
+    ) -> Result<(), Error> {
+        let semaphore = self.table.get(&this)?;
+        if !semaphore.may_wait {
+            return Err(self.ctx.deny(KIND, &semaphore.name, &[Right::Wait], false));
+        }
+        let (raw, held) = (semaphore.raw.clone(), semaphore.held.clone());
+        let waits = self.ctx.host().waits();
+        waits
+            .acquire(&raw, Patience::new(timeout), self.ctx.canceller_ref())
+            .await?;
+        if let Some(held) = held {
+            held.acquired();
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, this: Handle<Semaphore>) -> Result<(), Error> {
+        let semaphore = self.table.get(&this)?;
+        if !semaphore.may_post {
+            return Err(self.ctx.deny(KIND, &semaphore.name, &[Right::Post], false));
+        }
+        semaphore.raw.release()?;
+        if let Some(held) = &semaphore.held {
+            held.released();
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, this: Handle<Semaphore>) -> Result<Handle<DynPollable>, Error> {
+        let semaphore = self.table.get(&this)?;
+        if !semaphore.may_wait {
+            return Err(self.ctx.deny(KIND, &semaphore.name, &[Right::Wait], false));
+        }
+        let available = Available {
+            host: self.ctx.host().clone(),
+            semaphore: semaphore.raw.clone(),
+            _pollable: self.ctx.reserve(Resource::Pollables, 1)?,
+        };
+        let available = self.table.push(available)?;
+        subscribe(self.table, available).map_err(Error::Trap)
+    }
+
+    fn map(&mut self, _: Handle<Semaphore>, _: Vec<u8>) -> Result<Handle<Window>, Error> {
+        Err(ErrorCode::Unsupported.into())
+    }
+
+    fn drop(&mut self, this: Handle<Semaphore>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl IpcCtxView<'_> {
+    fn push(
+        &mut self,
+        raw: sys::semaphore::Semaphore,
+        permit: Permit,
+        handle: Reservation,
+        charge: Option<Arc<Charge>>,
+    ) -> Result<Handle<Semaphore>, Error> {
+        let raw = Arc::new(raw);
+        Ok(self.table.push(Semaphore {
+            may_wait: permit.grant.allows(Right::Wait, false),
+            may_post: permit.grant.allows(Right::Post, false),
+            held: permit.grant.undo().then(|| self.ctx.undo().of(&raw)),
+            raw,
+            name: permit.guest_name,
+            _handle: handle,
+            _charge: charge,
+        })?)
+    }
+}
+
+fn create(
+    ctx: &mut IpcCtx,
+    permit: &Permit,
+    mode: u32,
+    value: u32,
+) -> Result<(sys::semaphore::Semaphore, Arc<Charge>), Error> {
+    let charge = Charge::new(ctx.reserve_object(permit)?, None);
+    let semaphore = sys::semaphore::Semaphore::create(&permit.host_name, mode, value)?;
+    ctx.created()
+        .add(KIND, permit, semaphore.identity(), &charge);
+    Ok((semaphore, charge))
+}
+
+/// Ready while the semaphore's value is above 0.
+struct Available {
+    host: IpcHost,
+    semaphore: Arc<sys::semaphore::Semaphore>,
+    _pollable: Reservation,
+}
+
+#[async_trait]
+impl Pollable for Available {
+    async fn ready(&mut self) {
+        self.host.waits().available(&self.semaphore).await;
+    }
+}

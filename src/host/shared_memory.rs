@@ -1,0 +1,368 @@
+//! The interface `shared-memory`.
+
+use super::open::{Opened, create_unique, directions, open_or_create, unlink_name};
+use super::windows::Window;
+use crate::bindings::posix::ipc::shared_memory::{AtomicOperation, Host, HostSegment, WaitOutcome};
+use crate::bindings::posix::ipc::types::{Access, OpenFlags};
+use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit};
+use crate::error::{Error, ErrorCode};
+use crate::grant::{Kind, Right};
+use crate::quota::{Reservation, Resource};
+use crate::sys::Identity;
+use crate::sys::futex::Word;
+use crate::sys::shared_memory::SharedMemory;
+use crate::wait::Patience;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use wasmtime::component::Resource as Handle;
+
+/// A guest's handle to a shared-memory object.
+pub struct Segment {
+    raw: SharedMemory,
+    permit: Permit,
+    identity: Identity,
+    may_write: bool,
+    _handle: Reservation,
+    charge: Option<Arc<Charge>>,
+}
+
+const KIND: Kind = Kind::SharedMemory;
+
+/// The most bytes that one `read` returns. The host holds them twice for a moment.
+const LONGEST_READ: u64 = 16 << 20;
+
+impl Host for IpcCtxView<'_> {
+    fn unlink(&mut self, name: String) -> Result<(), Error> {
+        unlink_name(self.ctx, KIND, &name)
+    }
+}
+
+impl HostSegment for IpcCtxView<'_> {
+    fn open(
+        &mut self,
+        name: String,
+        flags: OpenFlags,
+        mode: u32,
+        size: Option<u64>,
+        access: Access,
+    ) -> Result<Handle<Segment>, Error> {
+        let may_write = match directions(access) {
+            (true, write) => write,
+            (false, _) => return Err(ErrorCode::Invalid.into()),
+        };
+        let rights = if may_write {
+            &[Right::Read, Right::Write][..]
+        } else {
+            &[Right::Read]
+        };
+        let permit = self.ctx.permit(KIND, &name, rights)?;
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let mut charge = None;
+        let opened = open_or_create(
+            self.ctx,
+            KIND,
+            &permit,
+            flags,
+            |host_name| SharedMemory::open(host_name, may_write),
+            |ctx, _| {
+                let (segment, new) = create(ctx, &permit, mode, size.unwrap_or(0))?;
+                charge = Some(new);
+                Ok(segment)
+            },
+        )?;
+        let (raw, is_new) = match opened {
+            Opened::Existing(raw) => (raw, false),
+            Opened::New(raw) => (raw, true),
+        };
+        let identity = raw.identity()?;
+        let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
+        let mut segment = Segment {
+            raw,
+            permit,
+            identity,
+            may_write,
+            _handle: handle,
+            charge,
+        };
+        if !is_new && flags.contains(OpenFlags::TRUNCATE) {
+            segment.resize(self.ctx, 0)?;
+        }
+        if !is_new && let Some(size) = size {
+            segment.resize(self.ctx, size)?;
+        }
+        Ok(self.table.push(segment)?)
+    }
+
+    fn create_unique(
+        &mut self,
+        prefix: String,
+        mode: u32,
+        size: u64,
+    ) -> Result<Handle<Segment>, Error> {
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let rights = [Right::Read, Right::Write];
+        let (permit, raw, charge) =
+            create_unique(self.ctx, KIND, &prefix, &rights, |ctx, permit| {
+                let (raw, charge) = create(ctx, permit, mode, size)?;
+                Ok((permit.clone(), raw, charge))
+            })?;
+        let identity = raw.identity()?;
+        let charge = Some(charge);
+        let segment = Segment {
+            raw,
+            permit,
+            identity,
+            may_write: true,
+            _handle: handle,
+            charge,
+        };
+        Ok(self.table.push(segment)?)
+    }
+
+    fn name(&mut self, this: Handle<Segment>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.permit.guest_name.clone())
+    }
+
+    fn mode(&mut self, this: Handle<Segment>) -> Result<u32, Error> {
+        Ok(self.table.get(&this)?.raw.mode()?)
+    }
+
+    fn size(&mut self, this: Handle<Segment>) -> Result<u64, Error> {
+        Ok(self.table.get(&this)?.raw.size()?)
+    }
+
+    fn resize(&mut self, this: Handle<Segment>, size: u64) -> Result<(), Error> {
+        self.table.get_mut(&this)?.resize(self.ctx, size)
+    }
+
+    fn read(&mut self, this: Handle<Segment>, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+        let length = length.min(LONGEST_READ) as usize;
+        Ok(self.table.get_mut(&this)?.raw.read(offset, length)?)
+    }
+
+    fn write(&mut self, this: Handle<Segment>, offset: u64, data: Vec<u8>) -> Result<(), Error> {
+        Ok(self.writable(&this)?.write(offset, &data)?)
+    }
+
+    fn read_into(&mut self, _: Handle<Segment>, _: u64, _: Vec<u8>) -> Result<u64, Error> {
+        Err(ErrorCode::Unsupported.into())
+    }
+
+    fn atomic_load_u32(&mut self, this: Handle<Segment>, offset: u64) -> Result<u32, Error> {
+        let segment = &mut self.table.get_mut(&this)?.raw;
+        Ok(segment.with_u32(offset, false, |word| word.load(SeqCst))?)
+    }
+
+    fn atomic_store_u32(
+        &mut self,
+        this: Handle<Segment>,
+        offset: u64,
+        value: u32,
+    ) -> Result<(), Error> {
+        Ok(self
+            .writable(&this)?
+            .with_u32(offset, true, |word| word.store(value, SeqCst))?)
+    }
+
+    fn atomic_rmw_u32(
+        &mut self,
+        this: Handle<Segment>,
+        offset: u64,
+        operation: AtomicOperation,
+        operand: u32,
+    ) -> Result<u32, Error> {
+        let apply = |word: &AtomicU32| match operation {
+            AtomicOperation::Add => word.fetch_add(operand, SeqCst),
+            AtomicOperation::And => word.fetch_and(operand, SeqCst),
+            AtomicOperation::Or => word.fetch_or(operand, SeqCst),
+            AtomicOperation::Xor => word.fetch_xor(operand, SeqCst),
+            AtomicOperation::Exchange => word.swap(operand, SeqCst),
+        };
+        Ok(self.writable(&this)?.with_u32(offset, true, apply)?)
+    }
+
+    fn atomic_compare_exchange_u32(
+        &mut self,
+        this: Handle<Segment>,
+        offset: u64,
+        expected: u32,
+        replacement: u32,
+    ) -> Result<u32, Error> {
+        let apply = |word: &AtomicU32| {
+            let exchanged = word.compare_exchange(expected, replacement, SeqCst, SeqCst);
+            exchanged.unwrap_or_else(|now| now)
+        };
+        Ok(self.writable(&this)?.with_u32(offset, true, apply)?)
+    }
+
+    fn atomic_load_u64(&mut self, this: Handle<Segment>, offset: u64) -> Result<u64, Error> {
+        let segment = &mut self.table.get_mut(&this)?.raw;
+        Ok(segment.with_u64(offset, false, |word| word.load(SeqCst))?)
+    }
+
+    fn atomic_store_u64(
+        &mut self,
+        this: Handle<Segment>,
+        offset: u64,
+        value: u64,
+    ) -> Result<(), Error> {
+        Ok(self
+            .writable(&this)?
+            .with_u64(offset, true, |word| word.store(value, SeqCst))?)
+    }
+
+    fn atomic_rmw_u64(
+        &mut self,
+        this: Handle<Segment>,
+        offset: u64,
+        operation: AtomicOperation,
+        operand: u64,
+    ) -> Result<u64, Error> {
+        let apply = |word: &AtomicU64| match operation {
+            AtomicOperation::Add => word.fetch_add(operand, SeqCst),
+            AtomicOperation::And => word.fetch_and(operand, SeqCst),
+            AtomicOperation::Or => word.fetch_or(operand, SeqCst),
+            AtomicOperation::Xor => word.fetch_xor(operand, SeqCst),
+            AtomicOperation::Exchange => word.swap(operand, SeqCst),
+        };
+        Ok(self.writable(&this)?.with_u64(offset, true, apply)?)
+    }
+
+    fn atomic_compare_exchange_u64(
+        &mut self,
+        this: Handle<Segment>,
+        offset: u64,
+        expected: u64,
+        replacement: u64,
+    ) -> Result<u64, Error> {
+        let apply = |word: &AtomicU64| {
+            let exchanged = word.compare_exchange(expected, replacement, SeqCst, SeqCst);
+            exchanged.unwrap_or_else(|now| now)
+        };
+        Ok(self.writable(&this)?.with_u64(offset, true, apply)?)
+    }
+
+    async fn wait(
+        &mut self,
+        this: Handle<Segment>,
+        offset: u64,
+        expected: u32,
+        timeout: Option<u64>,
+    ) -> Result<WaitOutcome, Error> {
+        let word = self.table.get_mut(&this)?.raw.waitable(offset)?;
+        let waits = self.ctx.host().waits();
+        let patience = Patience::new(timeout);
+        let waited = waits
+            .changed(word, expected, patience, self.ctx.canceller_ref())
+            .await?;
+        Ok(if waited {
+            WaitOutcome::Woken
+        } else {
+            WaitOutcome::NotEqual
+        })
+    }
+
+    fn notify(&mut self, this: Handle<Segment>, offset: u64, count: u32) -> Result<u32, Error> {
+        let word = self.writable(&this)?.waitable(offset)?;
+        Ok(Word::Segment(word.into()).wake(count)?)
+    }
+
+    fn map(
+        &mut self,
+        _: Handle<Segment>,
+        _: Vec<u8>,
+        _: u64,
+        _: u64,
+        _: Access,
+    ) -> Result<Handle<Window>, Error> {
+        Err(ErrorCode::Unsupported.into())
+    }
+
+    fn drop(&mut self, this: Handle<Segment>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl IpcCtxView<'_> {
+    /// The object behind a handle that was opened for writing.
+    fn writable(&mut self, this: &Handle<Segment>) -> Result<&mut SharedMemory, Error> {
+        let segment = self.table.get_mut(this)?;
+        if segment.may_write {
+            Ok(&mut segment.raw)
+        } else {
+            Err(ErrorCode::Access.into())
+        }
+    }
+}
+
+impl Segment {
+    fn resize(&mut self, ctx: &mut IpcCtx, size: u64) -> Result<(), Error> {
+        if !self.may_write {
+            return Err(ErrorCode::Access.into());
+        }
+        let before = self.raw.size()?;
+        if size == before {
+            return Ok(());
+        }
+        let created = ctx.created().charge(KIND, self.identity).is_some();
+        if !self.permit.grant.allows(Right::Resize, created) {
+            return Err(ctx.deny(KIND, &self.permit.guest_name, &[Right::Resize], false));
+        }
+        check_size(ctx, &self.permit, size)?;
+        let charge = self
+            .charge
+            .get_or_insert_with(|| ctx.created().grown(self.identity));
+        let mut bytes = charge.bytes();
+        let taken = bytes.as_ref().map_or(0, Reservation::amount);
+        // What the guest pays for is what it made: all of its own object, and of
+        // another's the part that it added.
+        let wanted = if created {
+            size
+        } else {
+            (taken + size).saturating_sub(before)
+        };
+        match &mut *bytes {
+            Some(bytes) => bytes
+                .resize(wanted)
+                .map_err(|exceeded| ctx.over(&exceeded))?,
+            None => *bytes = Some(ctx.reserve(Resource::ShmBytes, wanted)?),
+        }
+        let resized = self.raw.resize(size);
+        if resized.is_err()
+            && let Some(bytes) = &mut *bytes
+        {
+            // Less than now, or what was there a moment ago: it cannot fail.
+            let _ = bytes.resize(taken);
+        }
+        Ok(resized?)
+    }
+}
+
+fn create(
+    ctx: &mut IpcCtx,
+    permit: &Permit,
+    mode: u32,
+    size: u64,
+) -> Result<(SharedMemory, Arc<Charge>), Error> {
+    check_size(ctx, permit, size)?;
+    let bytes = ctx.reserve(Resource::ShmBytes, size)?;
+    let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
+    let raw = SharedMemory::create(&permit.host_name, mode)?;
+    let identity = raw.identity()?;
+    ctx.created().add(KIND, permit, identity, &charge);
+    if let Err(errno) = raw.resize(size) {
+        ctx.created().abandon(KIND, &permit.host_name);
+        return Err(errno.into());
+    }
+    Ok((raw, charge))
+}
+
+/// The grant's own limit.
+fn check_size(ctx: &mut IpcCtx, permit: &Permit, size: u64) -> Result<(), Error> {
+    match permit.grant.max_size() {
+        Some(max) if size > max => Err(ctx.over_grant(KIND, permit, "max-size", max, size)),
+        _ => Ok(()),
+    }
+}

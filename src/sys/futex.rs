@@ -1,0 +1,178 @@
+//! Waiting on words of shared memory, and on the word inside a semaphore.
+//!
+//! References: Linux `futex(2)`, `futex_waitv(2)` (since 5.16), the
+//! layout of `sem_t` in glibc (`nptl/sem_waitcommon.c`).
+
+use super::semaphore::Semaphore;
+use super::shared_memory::MappedWord;
+use super::{Errno, Result};
+use rustix::thread::futex::{self, Flags, Wait, WaitFlags, WaitPtr, WaitvFlags};
+use rustix::time::{ClockId, Timespec};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How many words one thread can wait on at once, a word of its own included.
+pub(crate) const MAX_WORDS: usize = 128;
+
+/// A word that somebody waits on, and what keeps it mapped.
+#[derive(Clone)]
+pub(crate) enum Word {
+    /// The value of a semaphore.
+    Semaphore(Arc<Semaphore>),
+    /// A word of a segment.
+    Segment(Arc<MappedWord>),
+}
+
+impl Word {
+    fn get(&self) -> &AtomicU32 {
+        match self {
+            Word::Semaphore(semaphore) => semaphore.value_word(),
+            Word::Segment(word) => word.get(),
+        }
+    }
+
+    /// What the word holds now.
+    pub(crate) fn load(&self) -> Result<u32> {
+        match self {
+            Word::Semaphore(semaphore) => semaphore.value(),
+            Word::Segment(word) => word.load(),
+        }
+    }
+
+    /// Tells the C library's `sem_post` that there is somebody to wake.
+    pub(crate) fn announce(&self) {
+        if let Word::Semaphore(semaphore) = self {
+            semaphore
+                .state_word()
+                .fetch_add(ONE_WAITER, Ordering::SeqCst);
+        }
+    }
+
+    /// Takes [`Self::announce`] back.
+    pub(crate) fn renounce(&self) {
+        if let Word::Semaphore(semaphore) = self {
+            semaphore
+                .state_word()
+                .fetch_sub(ONE_WAITER, Ordering::SeqCst);
+        }
+    }
+
+    /// Wakes up to `count` waiters of the word, in this process and others.
+    pub(crate) fn wake(&self, count: u32) -> Result<u32> {
+        let count = count.min(i32::MAX as u32);
+        futex::wake(self.get(), Flags::empty(), count).map(|woken| woken as u32)
+    }
+
+    /// Blocks this thread while the word holds `expected`, for up to `limit`.
+    /// `Errno::AGAIN` if it does not, `Errno::TIMEDOUT`, `Errno::INTR`.
+    pub(crate) fn wait(&self, expected: u32, limit: Duration) -> Result<()> {
+        futex::wait(self.get(), Flags::empty(), expected, Some(&timespec(limit)))
+    }
+
+    /// Which word it is, however often its object is mapped in this process.
+    pub(crate) fn address(&self) -> usize {
+        self.get().as_ptr() as usize
+    }
+}
+
+/// A word of the process's own, to end [`wait_any`] from another thread.
+#[derive(Default)]
+pub(crate) struct Bell {
+    rung: AtomicU32,
+}
+
+impl Bell {
+    pub(crate) fn count(&self) -> u32 {
+        self.rung.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn ring(&self) {
+        self.rung.fetch_add(1, Ordering::SeqCst);
+        let _ = futex::wake(&self.rung, Flags::PRIVATE, 1);
+    }
+}
+
+/// Blocks this thread until the bell has rung since `rung`, or one of the words is
+/// woken, or does not hold the value given beside it, which is `Errno::AGAIN`.
+/// Gives the word that was woken, none for the bell. At most [`MAX_WORDS`] - 1
+/// words; with any word, `Errno::TIMEDOUT` after `limit`.
+pub(crate) fn wait_any(
+    bell: &Bell,
+    rung: u32,
+    words: &[(Word, u32)],
+    limit: Duration,
+) -> Result<Option<usize>> {
+    let mut waits = Vec::with_capacity(words.len() + 1);
+    waits.push(entry(&bell.rung, rung, WaitFlags::PRIVATE));
+    waits.extend(
+        words
+            .iter()
+            .map(|(word, value)| entry(word.get(), *value, WaitFlags::empty())),
+    );
+    let now = rustix::time::clock_gettime(ClockId::Monotonic);
+    let end = Duration::new(now.tv_sec as u64, now.tv_nsec as u32).saturating_add(limit);
+    let end = timespec(end);
+    let end = (!words.is_empty()).then_some(&end);
+    let woken = futex::waitv(&waits, WaitvFlags::empty(), end, ClockId::Monotonic)?;
+    Ok(woken.checked_sub(1))
+}
+
+fn timespec(span: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: span.subsec_nanos().into(),
+    }
+}
+
+fn entry(word: &AtomicU32, value: u32, flags: WaitFlags) -> Wait {
+    let mut wait = Wait::new();
+    wait.val = value.into();
+    wait.uaddr = WaitPtr::new(word.as_ptr().cast());
+    wait.flags = flags | WaitFlags::SIZE_U32;
+    wait
+}
+
+/// One waiter in the upper half of glibc's `sem_t`.
+const ONE_WAITER: u64 = 1 << 32;
+
+/// Whether a semaphore can be waited on by its word: the kernel has
+/// `futex_waitv`, and the C library keeps the value in the lower and the number
+/// of waiters in the upper half of the first 64 bits of a `sem_t`, as glibc does
+/// since 2.21. Tried out on a semaphore of our own, once in a process.
+pub(crate) fn semaphores_have_words() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| cfg!(target_endian = "little") && has_waitv() && layout_is_known())
+}
+
+/// A call that cannot wait, because the word does not hold the value.
+fn has_waitv() -> bool {
+    wait_any(&Bell::default(), 1, &[], Duration::ZERO) == Err(Errno::AGAIN)
+}
+
+fn layout_is_known() -> bool {
+    let name = format!("/posix-ipc.self-test.{:016x}", rand::random::<u64>());
+    let Ok(semaphore) = Semaphore::create(&name, 0o600, 3) else {
+        return false;
+    };
+    let _ = super::semaphore::unlink(&name);
+    let state = || semaphore.state_word().load(Ordering::SeqCst);
+    if state() != 3 {
+        return false;
+    }
+    if (0..3).any(|_| semaphore.try_acquire().is_err()) || state() != 0 {
+        return false;
+    }
+    // A waiter of the C library must show, and be gone when it has been posted to.
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| semaphore.acquire_within(Duration::from_secs(5)));
+        let end = Instant::now() + Duration::from_secs(2);
+        while state() != ONE_WAITER && Instant::now() < end {
+            std::thread::yield_now();
+        }
+        let seen = state() == ONE_WAITER;
+        let posted = semaphore.release();
+        let woken = waiter.join();
+        seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && state() == 0
+    })
+}

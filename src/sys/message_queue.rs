@@ -1,0 +1,212 @@
+//! Message queues: `mq_open` and its family.
+//!
+//! References: POSIX `<mqueue.h>`, Linux `mq_overview(7)`.
+
+use super::{Errno, Identity, Result, c_name, check};
+use rustix::fs::{Mode, Stat};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// An open message queue, closed on drop. Its descriptor never blocks: waiting is
+/// done by polling it, which Linux allows.
+pub(crate) struct MessageQueue {
+    descriptor: OwnedFd,
+}
+
+/// The directions that a queue is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Receive,
+    Send,
+    Both,
+}
+
+/// The size of a queue: `mq_maxmsg` and `mq_msgsize`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueSize {
+    pub(crate) max_messages: u32,
+    pub(crate) max_message_size: u32,
+}
+
+/// `struct mq_attr`, less its flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    pub(crate) size: QueueSize,
+    pub(crate) current_messages: u32,
+}
+
+impl MessageQueue {
+    /// Opens an existing queue.
+    pub(crate) fn open(name: &str, direction: Direction) -> Result<Self> {
+        let name = c_name(name)?;
+        // SAFETY: the name is a C string.
+        Self::from_raw(unsafe { libc::mq_open(name.as_ptr(), flags(direction)) })
+    }
+
+    /// Creates a queue that must not exist; without a size it has the system's
+    /// default one.
+    pub(crate) fn create(
+        name: &str,
+        direction: Direction,
+        mode: u32,
+        size: Option<QueueSize>,
+    ) -> Result<Self> {
+        let name = c_name(name)?;
+        let flags = flags(direction) | libc::O_CREAT | libc::O_EXCL;
+        let mode = mode & 0o777;
+        let attributes = size.map(|size| {
+            // SAFETY: plain data, for which zero is valid.
+            let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
+            attributes.mq_maxmsg = size.max_messages.into();
+            attributes.mq_msgsize = size.max_message_size.into();
+            attributes
+        });
+        let attributes = attributes
+            .as_ref()
+            .map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: the name is a C string; the attributes are null or valid.
+        Self::from_raw(unsafe { libc::mq_open(name.as_ptr(), flags, mode, attributes) })
+    }
+
+    fn from_raw(descriptor: libc::mqd_t) -> Result<Self> {
+        let descriptor = check(descriptor)?;
+        // SAFETY: `mq_open` has just given us this descriptor, which on Linux is a
+        // file descriptor.
+        Ok(Self {
+            descriptor: unsafe { OwnedFd::from_raw_fd(descriptor) },
+        })
+    }
+
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        self.stat().map(|stat| Identity::of(&stat))
+    }
+
+    /// The permission bits.
+    pub(crate) fn mode(&self) -> Result<u32> {
+        self.stat()
+            .map(|stat| Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o777)
+    }
+
+    fn stat(&self) -> Result<Stat> {
+        rustix::fs::fstat(&self.descriptor)
+    }
+
+    /// `mq_getattr`.
+    pub(crate) fn attributes(&self) -> Result<Attributes> {
+        // SAFETY: plain data, for which zero is valid; the descriptor is open.
+        let attributes = unsafe {
+            let mut attributes: libc::mq_attr = std::mem::zeroed();
+            check(libc::mq_getattr(
+                self.descriptor.as_raw_fd(),
+                &mut attributes,
+            ))?;
+            attributes
+        };
+        let number = |value: libc::c_long| u32::try_from(value).unwrap_or(u32::MAX);
+        Ok(Attributes {
+            size: QueueSize {
+                max_messages: number(attributes.mq_maxmsg),
+                max_message_size: number(attributes.mq_msgsize),
+            },
+            current_messages: number(attributes.mq_curmsgs),
+        })
+    }
+
+    /// `mq_send`; `Errno::AGAIN` if the queue is full.
+    pub(crate) fn try_send(&self, payload: &[u8], priority: u32) -> Result<()> {
+        retry(|| {
+            // SAFETY: the descriptor is open, and the payload has the length given.
+            check(unsafe {
+                libc::mq_send(
+                    self.descriptor.as_raw_fd(),
+                    payload.as_ptr().cast(),
+                    payload.len(),
+                    priority,
+                )
+            })
+        })
+        .map(|_| ())
+    }
+
+    /// `mq_receive` into a buffer that must be as long as the longest message of
+    /// the queue. Gives length and priority; `Errno::AGAIN` if the queue is empty.
+    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> Result<(usize, u32)> {
+        let mut priority = 0;
+        let length = retry(|| {
+            // SAFETY: the descriptor is open, and the buffer has the length given.
+            let length = unsafe {
+                libc::mq_receive(
+                    self.descriptor.as_raw_fd(),
+                    buffer.as_mut_ptr().cast(),
+                    buffer.len(),
+                    &mut priority,
+                )
+            };
+            if length < 0 {
+                Err(super::last_errno())
+            } else {
+                Ok(length as usize)
+            }
+        })?;
+        Ok((length, priority))
+    }
+}
+
+impl AsFd for MessageQueue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl AsRawFd for MessageQueue {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.descriptor.as_raw_fd()
+    }
+}
+
+/// Registers a queue with the poller of the current Tokio runtime.
+pub(crate) fn readiness(queue: Arc<MessageQueue>) -> std::io::Result<AsyncFd<Arc<MessageQueue>>> {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    // SAFETY: the queue's descriptor never changes and stays open as long as the
+    // queue, which the registration owns a share of.
+    unsafe { AsyncFd::register_with_interest(queue, interest) }
+        .map_err(|error| error.into_parts().1)
+}
+
+/// `mq_unlink`.
+pub(crate) fn unlink(name: &str) -> Result<()> {
+    let name = c_name(name)?;
+    // SAFETY: the name is a C string.
+    check(unsafe { libc::mq_unlink(name.as_ptr()) }).map(|_| ())
+}
+
+/// The object that a name leads to now. Queues have no directory that is always
+/// there, so the queue is opened in whichever direction its mode allows.
+pub(crate) fn identify(name: &str) -> Result<Identity> {
+    MessageQueue::open(name, Direction::Receive)
+        .or_else(|errno| match errno {
+            Errno::ACCESS => MessageQueue::open(name, Direction::Send),
+            _ => Err(errno),
+        })?
+        .identity()
+}
+
+fn flags(direction: Direction) -> libc::c_int {
+    let direction = match direction {
+        Direction::Receive => libc::O_RDONLY,
+        Direction::Send => libc::O_WRONLY,
+        Direction::Both => libc::O_RDWR,
+    };
+    direction | libc::O_NONBLOCK | libc::O_CLOEXEC
+}
+
+fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Shared memory: `shm_open`, `ftruncate`, `mmap` and their family.
+//!
+//! References: POSIX `shm_open`, `ftruncate`, `mmap`; Linux `shm_overview(7)`.
+
+use super::guard::Guard;
+use super::{Errno, Identity, Result, TRUNCATED, check};
+use rustix::fs::{Mode, Stat};
+use rustix::mm::{MapFlags, ProtFlags};
+use rustix::shm::{self, OFlags};
+use std::ffi::c_void;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// An open shared-memory object, closed on drop.
+///
+/// Everything that reads or writes it goes through a guarded mapping, so that a
+/// peer can shrink the object at any moment: the call then fails with
+/// [`TRUNCATED`] or comes back short, and the next one maps what is left.
+pub(crate) struct SharedMemory {
+    descriptor: OwnedFd,
+    writable: bool,
+    mapping: Option<Arc<Mapping>>,
+}
+
+impl SharedMemory {
+    /// Opens an existing object.
+    pub(crate) fn open(name: &str, writable: bool) -> Result<Self> {
+        let direction = if writable {
+            OFlags::RDWR
+        } else {
+            OFlags::RDONLY
+        };
+        Self::from_descriptor(shm::open(name, direction, Mode::empty())?, writable)
+    }
+
+    /// Creates an object of size 0 that must not exist, open for both directions.
+    pub(crate) fn create(name: &str, mode: u32) -> Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        Self::from_descriptor(
+            shm::open(name, flags, Mode::from_raw_mode(mode & 0o777))?,
+            true,
+        )
+    }
+
+    fn from_descriptor(descriptor: OwnedFd, writable: bool) -> Result<Self> {
+        Ok(Self {
+            descriptor,
+            writable,
+            mapping: None,
+        })
+    }
+
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        self.stat().map(|stat| Identity::of(&stat))
+    }
+
+    /// The permission bits.
+    pub(crate) fn mode(&self) -> Result<u32> {
+        self.stat()
+            .map(|stat| Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o777)
+    }
+
+    /// The size in bytes: `fstat`.
+    pub(crate) fn size(&self) -> Result<u64> {
+        self.stat().map(|stat| stat.st_size as u64)
+    }
+
+    fn stat(&self) -> Result<Stat> {
+        rustix::fs::fstat(&self.descriptor)
+    }
+
+    /// `ftruncate`.
+    pub(crate) fn resize(&self, size: u64) -> Result<()> {
+        if !self.writable {
+            return Err(Errno::ACCESS);
+        }
+        // The call takes a signed size, and says `EINVAL` for what would wrap.
+        let size = i64::try_from(size).map_err(|_| Errno::INVAL)?;
+        retry(|| rustix::fs::ftruncate(&self.descriptor, size as u64))
+    }
+
+    /// Copies up to `length` bytes out of the object, fewer only where it ends.
+    pub(crate) fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let length = length.min(self.size_from(offset)?);
+        if length == 0 {
+            return Ok(Vec::new());
+        }
+        let mut bytes = Vec::with_capacity(length);
+        let buffer = &mut bytes.spare_capacity_mut()[..length];
+        self.mapping(offset, length)?
+            .copy_out(offset as usize, buffer);
+        // SAFETY: that many bytes have just been written, the capacity allowing.
+        unsafe { bytes.set_len(length) };
+        match self.intact() {
+            // Shrunk while we were reading: what was copied of its end is zeros
+            // that nobody wrote.
+            Err(TRUNCATED) => bytes.truncate(self.size_from(offset)?),
+            intact => intact?,
+        }
+        Ok(bytes)
+    }
+
+    fn size_from(&self, offset: u64) -> Result<usize> {
+        let size = self.size()?.saturating_sub(offset);
+        Ok(usize::try_from(size).unwrap_or(usize::MAX))
+    }
+
+    /// Copies into the object, which must have room for all of it.
+    pub(crate) fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
+        if !self.writable {
+            return Err(Errno::ACCESS);
+        }
+        let end = offset.checked_add(data.len() as u64).ok_or(TRUNCATED)?;
+        if end > self.size()? {
+            return Err(TRUNCATED);
+        }
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.mapping(offset, data.len())?
+            .copy_in(offset as usize, data);
+        self.intact()
+    }
+
+    /// Runs `operation` on the 32-bit word at an offset.
+    pub(crate) fn with_u32<T>(
+        &mut self,
+        offset: u64,
+        write: bool,
+        operation: impl FnOnce(&AtomicU32) -> T,
+    ) -> Result<T> {
+        let word = self.word(offset, size_of::<u32>(), write)?;
+        // SAFETY: the word is mapped, aligned, and all parties access it atomically
+        // or not through Rust. A read-only mapping is only loaded from: `write`.
+        let result = operation(unsafe { AtomicU32::from_ptr(word.cast()) });
+        self.intact().map(|()| result)
+    }
+
+    /// Runs `operation` on the 64-bit word at an offset.
+    pub(crate) fn with_u64<T>(
+        &mut self,
+        offset: u64,
+        write: bool,
+        operation: impl FnOnce(&AtomicU64) -> T,
+    ) -> Result<T> {
+        let word = self.word(offset, size_of::<u64>(), write)?;
+        // SAFETY: as for `with_u32`.
+        let result = operation(unsafe { AtomicU64::from_ptr(word.cast()) });
+        self.intact().map(|()| result)
+    }
+
+    fn word(&mut self, offset: u64, size: usize, write: bool) -> Result<*mut u8> {
+        if write && !self.writable {
+            return Err(Errno::ACCESS);
+        }
+        if !offset.is_multiple_of(size as u64) {
+            return Err(Errno::INVAL);
+        }
+        let mapping = self.mapping(offset, size)?;
+        Ok(mapping.at(offset as usize))
+    }
+
+    /// The word at an offset as something to wait on, which keeps it mapped.
+    pub(crate) fn waitable(&mut self, offset: u64) -> Result<MappedWord> {
+        self.word(offset, size_of::<u32>(), false)?;
+        let mapping = self.mapping.clone().ok_or(TRUNCATED)?;
+        Ok(MappedWord {
+            mapping,
+            offset: offset as usize,
+        })
+    }
+
+    /// A mapping that covers the range. Made at the first use and again when the
+    /// object has grown.
+    fn mapping(&mut self, offset: u64, length: usize) -> Result<&Mapping> {
+        let end = offset.checked_add(length as u64).ok_or(TRUNCATED)?;
+        let covered = self
+            .mapping
+            .as_ref()
+            .is_some_and(|mapping| end <= mapping.size as u64);
+        if !covered {
+            let size = self.size()?;
+            if end > size {
+                return Err(TRUNCATED);
+            }
+            self.mapping = None;
+            self.mapping = Some(Arc::new(Mapping::new(
+                self.descriptor.as_fd(),
+                size,
+                self.writable,
+            )?));
+        }
+        self.mapping.as_deref().ok_or(TRUNCATED)
+    }
+
+    /// Whether the object was whole during the access that was just made. If not,
+    /// the mapping shows pages of zeros in places and is given up.
+    #[inline]
+    fn intact(&mut self) -> Result<()> {
+        if self
+            .mapping
+            .as_ref()
+            .is_some_and(|mapping| mapping.guard.faulted())
+        {
+            self.mapping = None;
+            return Err(TRUNCATED);
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for SharedMemory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// A word of an object that stays mapped while somebody waits on it.
+pub(crate) struct MappedWord {
+    mapping: Arc<Mapping>,
+    offset: usize,
+}
+
+impl MappedWord {
+    pub(crate) fn get(&self) -> &AtomicU32 {
+        // SAFETY: `SharedMemory::waitable` checked bounds and alignment, and the
+        // mapping lives as long as `self`.
+        unsafe { AtomicU32::from_ptr(self.mapping.at(self.offset).cast()) }
+    }
+
+    /// Loads the word, unless its object no longer reaches so far.
+    pub(crate) fn load(&self) -> Result<u32> {
+        let value = self.get().load(Ordering::SeqCst);
+        if self.mapping.guard.faulted() {
+            Err(TRUNCATED)
+        } else {
+            Ok(value)
+        }
+    }
+}
+
+/// All of an object as it was when it was mapped. No Rust reference to its bytes
+/// is ever made, because peers change them at any time.
+struct Mapping {
+    start: *mut u8,
+    size: usize,
+    guard: ManuallyDrop<Guard>,
+}
+
+// SAFETY: the mapping is plain memory; access to it is by atomics and by copies
+// that expect to race.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(descriptor: BorrowedFd<'_>, size: u64, writable: bool) -> Result<Self> {
+        let size = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
+        let protection = if writable {
+            ProtFlags::READ | ProtFlags::WRITE
+        } else {
+            ProtFlags::READ
+        };
+        // SAFETY: a new mapping at an address of the kernel's choice. The guard is
+        // told of it, lives as long as it, and zeros are valid bytes.
+        unsafe {
+            let start: *mut c_void = rustix::mm::mmap(
+                ptr::null_mut(),
+                size,
+                protection,
+                MapFlags::SHARED,
+                descriptor,
+                0,
+            )?;
+            let guard = ManuallyDrop::new(Guard::new(start, size));
+            Ok(Self {
+                start: start.cast(),
+                size,
+                guard,
+            })
+        }
+    }
+
+    fn at(&self, offset: usize) -> *mut u8 {
+        debug_assert!(offset < self.size);
+        // SAFETY: every caller has checked the offset against the size.
+        unsafe { self.start.add(offset) }
+    }
+
+    /// Copies as much as the mapping has and the buffer takes.
+    fn copy_out(&self, offset: usize, buffer: &mut [MaybeUninit<u8>]) {
+        let length = buffer.len().min(self.size - offset);
+        // SAFETY: the range is inside the mapping. Peers may write at the same
+        // time, through other mappings that Rust knows nothing of: the bytes may be
+        // torn, which is what the interface says.
+        unsafe { ptr::copy_nonoverlapping(self.at(offset), buffer.as_mut_ptr().cast(), length) }
+    }
+
+    fn copy_in(&self, offset: usize, data: &[u8]) {
+        debug_assert!(offset + data.len() <= self.size);
+        // SAFETY: as for `copy_out`, and only writable mappings get here.
+        unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.at(offset), data.len()) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: nothing else refers to the mapping, and its guard goes first.
+        unsafe {
+            ManuallyDrop::drop(&mut self.guard);
+            let _ = rustix::mm::munmap(self.start.cast(), self.size);
+        }
+    }
+}
+
+/// `shm_unlink`.
+pub(crate) fn unlink(name: &str) -> Result<()> {
+    shm::unlink(name)
+}
+
+/// The object that a name leads to now.
+pub(crate) fn identify(name: &str) -> Result<Identity> {
+    let path = format!("/dev/shm/{}", name.trim_start_matches('/'));
+    rustix::fs::lstat(path).map(|stat| Identity::of(&stat))
+}
+
+fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Waiting for a semaphore, and for a word of a segment to change.
+
+use super::reactor::Interest;
+use super::{Backoff, Canceller, Patience, Waits, limited};
+use crate::error::{Error, ErrorCode};
+use crate::sys::Errno;
+use crate::sys::futex::Word;
+use crate::sys::semaphore::Semaphore;
+use crate::sys::shared_memory::MappedWord;
+use std::sync::Arc;
+
+impl Waits {
+    /// Takes a semaphore.
+    pub(crate) async fn acquire(
+        &self,
+        semaphore: &Arc<Semaphore>,
+        patience: Patience,
+        canceller: &Canceller,
+    ) -> Result<(), Error> {
+        match semaphore.try_acquire() {
+            Err(Errno::AGAIN) => {}
+            done => return done.map_err(Error::from),
+        }
+        let Patience::Until(deadline) = patience else {
+            return Err(ErrorCode::Busy.into());
+        };
+        if canceller.is_cancelled() {
+            return Err(ErrorCode::Cancelled.into());
+        }
+        match semaphore.acquire_within(self.inline.min(deadline.remaining())) {
+            Err(Errno::TIMEDOUT) => {}
+            done => return done.map_err(Error::from),
+        }
+        limited(self.acquire_parked(semaphore), deadline, canceller).await
+    }
+
+    async fn acquire_parked(&self, semaphore: &Arc<Semaphore>) -> Result<(), Error> {
+        let mut backoff = Backoff::new();
+        let mut parked = self
+            .reactor()
+            .map(|reactor| reactor.register(Word::Semaphore(semaphore.clone()), Interest::Take));
+        loop {
+            match &mut parked {
+                Some(parked) => parked.fired().await,
+                None => backoff.pause().await,
+            }
+            match semaphore.try_acquire() {
+                Err(Errno::AGAIN) => {}
+                done => {
+                    if let Some(parked) = &mut parked {
+                        parked.settle();
+                    }
+                    return done.map_err(Error::from);
+                }
+            }
+            if let Some(parked) = &mut parked {
+                parked.again();
+            }
+        }
+    }
+
+    /// Waits until a semaphore's value is above 0, or an error that the next call
+    /// on it will report. Takes nothing.
+    pub(crate) async fn available(&self, semaphore: &Arc<Semaphore>) {
+        let mut backoff = Backoff::new();
+        while semaphore.value() == Ok(0) {
+            match self.reactor() {
+                Some(reactor) => {
+                    let word = Word::Semaphore(semaphore.clone());
+                    reactor.register(word, Interest::Look).fired().await;
+                }
+                None => backoff.pause().await,
+            }
+        }
+    }
+
+    /// Waits while a word holds `expected`. `Ok(false)` if it did not.
+    pub(crate) async fn changed(
+        &self,
+        word: MappedWord,
+        expected: u32,
+        patience: Patience,
+        canceller: &Canceller,
+    ) -> Result<bool, Error> {
+        if word.load()? != expected {
+            return Ok(false);
+        }
+        let Patience::Until(deadline) = patience else {
+            return Err(ErrorCode::Busy.into());
+        };
+        if canceller.is_cancelled() {
+            return Err(ErrorCode::Cancelled.into());
+        }
+        let word = Word::Segment(Arc::new(word));
+        match word.wait(expected, self.inline.min(deadline.remaining())) {
+            Err(Errno::TIMEDOUT) => {}
+            // Woken, changed just now, or interrupted: all of them are reasons to
+            // look at the word again.
+            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => return Ok(true),
+            Err(errno) => return Err(errno.into()),
+        }
+        limited(self.changed_parked(word, expected), deadline, canceller).await
+    }
+
+    async fn changed_parked(&self, word: Word, expected: u32) -> Result<bool, Error> {
+        match self.reactor() {
+            Some(reactor) => {
+                reactor
+                    .register(word.clone(), Interest::Change(expected))
+                    .fired()
+                    .await;
+                word.load()?;
+            }
+            None => {
+                let mut backoff = Backoff::new();
+                while word.load()? == expected {
+                    backoff.pause().await;
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wait::Deadline;
+
+    #[test]
+    fn zero_does_not_wait_and_the_longest_span_never_ends() {
+        assert!(matches!(Patience::new(Some(0)), Patience::None));
+        assert!(matches!(
+            Patience::new(None),
+            Patience::Until(Deadline::Never)
+        ));
+        assert!(matches!(
+            Patience::new(Some(1)),
+            Patience::Until(Deadline::At(_))
+        ));
+        // 584 years: representable or not, it must not panic.
+        assert!(matches!(Patience::new(Some(u64::MAX)), Patience::Until(_)));
+    }
+}
