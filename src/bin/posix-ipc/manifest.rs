@@ -1,0 +1,422 @@
+//! Grants and quota from a file.
+//!
+//! ```toml
+//! [[mq]]
+//! name = "/jobs"
+//! guest = "/in"           # the guest's name for it; the same by default
+//! access = "recv"
+//!
+//! [[shm]]
+//! name = "/render.*"
+//! life = "create"
+//! max = 4
+//! max-size = "16MiB"
+//!
+//! [[sem]]
+//! name = "/gate"
+//! undo = true
+//!
+//! [quota]
+//! handles = 64
+//! shm-bytes = "64MiB"
+//! wait = "30s"
+//! ```
+//!
+//! The keys of a grant are the options of its text form. A name may hold whatever
+//! the operating system allows, which the text form does not.
+
+use anyhow::{Context, Error, Result, anyhow};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+use toml::Spanned;
+use wasmtime_posix_ipc::grant::{Access, Bytes, Grant, GrantError, Grants, Kind, Life};
+use wasmtime_posix_ipc::quota::Quota;
+
+/// What a file grants.
+#[derive(Debug)]
+pub struct Manifest {
+    /// In the order of the file, kind by kind. No two are for the same name.
+    pub grants: Vec<Grant>,
+    /// The defaults where the file says nothing.
+    pub quota: Quota,
+}
+
+impl Manifest {
+    /// Reads a file. Errors say in which line they are.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the manifest {} cannot be read", path.display()))?;
+        Self::parse(&text).with_context(|| format!("the manifest {} is wrong", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let file: File = toml::from_str(text)?;
+        let mut all = Grants::new();
+        let mut grants = Vec::new();
+        for (kind, tables) in [
+            (Kind::Semaphore, file.sem),
+            (Kind::SharedMemory, file.shm),
+            (Kind::MessageQueue, file.mq),
+        ] {
+            for table in tables {
+                let at = |error: GrantError| located(text, &table, kind, &error);
+                let grant = table.get_ref().grant(kind).map_err(at)?;
+                all.add(grant.clone()).map_err(at)?;
+                grants.push(grant);
+            }
+        }
+        Ok(Self {
+            grants,
+            quota: file.quota.quota(),
+        })
+    }
+}
+
+fn located(text: &str, table: &Spanned<Table>, kind: Kind, error: &GrantError) -> Error {
+    let line = text[..table.span().start].lines().count() + 1;
+    anyhow!(
+        "line {line}, [[{kind}]] {:?}: {error}",
+        table.get_ref().name
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    sem: Vec<Spanned<Table>>,
+    #[serde(default)]
+    shm: Vec<Spanned<Table>>,
+    #[serde(default)]
+    mq: Vec<Spanned<Table>>,
+    #[serde(default)]
+    quota: QuotaTable,
+}
+
+/// A grant. Which keys its kind does not have is for [`Grant`] to say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Table {
+    name: String,
+    guest: Option<String>,
+    access: Option<String>,
+    life: Option<String>,
+    max: Option<u64>,
+    max_size: Option<Size>,
+    max_msgs: Option<u32>,
+    max_msg_size: Option<Size>,
+    #[serde(default)]
+    undo: bool,
+    #[serde(default)]
+    map: bool,
+    #[serde(default)]
+    keep: bool,
+}
+
+impl Table {
+    fn grant(&self, kind: Kind) -> Result<Grant, GrantError> {
+        let mut grant = Grant::new(kind, &self.name)?;
+        if let Some(guest) = &self.guest {
+            grant = grant.with_guest_name(guest)?;
+        }
+        if let Some(access) = &self.access {
+            grant = grant.with_access(access.parse::<Access>()?)?;
+        }
+        if let Some(life) = &self.life {
+            grant = grant.with_life(life.parse::<Life>()?)?;
+        }
+        if let Some(max) = self.max {
+            grant = grant.with_max_objects(max)?;
+        }
+        if let Some(Size(max)) = self.max_size {
+            grant = grant.with_max_size(max)?;
+        }
+        if let Some(max) = self.max_msgs {
+            grant = grant.with_max_messages(max)?;
+        }
+        if let Some(Size(max)) = self.max_msg_size {
+            let max = u32::try_from(max).map_err(|_| GrantError::Value {
+                option: "max-msg-size",
+                value: max.to_string(),
+                wanted: "less than 4GiB",
+            })?;
+            grant = grant.with_max_message_size(max)?;
+        }
+        if self.undo {
+            grant = grant.with_undo()?;
+        }
+        if self.map {
+            grant = grant.with_map()?;
+        }
+        if self.keep {
+            grant = grant.with_keep()?;
+        }
+        Ok(grant)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct QuotaTable {
+    handles: Option<u64>,
+    created: Option<u64>,
+    shm_bytes: Option<Size>,
+    mq_bytes: Option<Size>,
+    message_size: Option<Size>,
+    pollables: Option<u64>,
+    wait: Option<Wait>,
+}
+
+impl QuotaTable {
+    fn quota(&self) -> Quota {
+        let mut quota = Quota::default();
+        let bytes = |size: &Option<Size>, default| size.as_ref().map_or(default, |size| size.0);
+        quota.handles = self.handles.unwrap_or(quota.handles);
+        quota.created = self.created.unwrap_or(quota.created);
+        quota.shm_bytes = bytes(&self.shm_bytes, quota.shm_bytes);
+        quota.mq_bytes = bytes(&self.mq_bytes, quota.mq_bytes);
+        quota.message_size = bytes(&self.message_size, quota.message_size);
+        quota.pollables = self.pollables.unwrap_or(quota.pollables);
+        quota.wait = self.wait.as_ref().map(|wait| wait.0).or(quota.wait);
+        quota
+    }
+}
+
+/// A number of bytes: an integer, or a text such as `"64MiB"`.
+struct Size(u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl Visitor<'_> for Either {
+            type Value = Size;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of bytes, such as 4096 or \"64KiB\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Size, E> {
+                u64::try_from(number)
+                    .map(Size)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Size, E> {
+                Ok(Size(number))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+                text.parse()
+                    .map(|Bytes(bytes)| Size(bytes))
+                    .map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// A time: `"500ms"`, `"30s"`, `"5m"` or `"1h"`.
+struct Wait(Duration);
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_duration(&text).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// Reads a time as a person writes it: `500ms`, `30s`, `5m` or `1h`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    // Longer units first: "ms" ends in "s".
+    const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+    UNITS
+        .into_iter()
+        .find_map(|(word, unit)| Some((text.strip_suffix(word)?, unit)))
+        .filter(|(digits, _)| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|(digits, unit)| digits.parse::<u64>().ok()?.checked_mul(unit))
+        .map(Duration::from_millis)
+        .ok_or_else(|| {
+            format!("{text:?} is not a time such as \"500ms\", \"30s\", \"5m\" or \"1h\"")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_this_module_is_right() {
+        let lines = include_str!("manifest.rs").lines();
+        let lines = lines.skip_while(|line| *line != "//! ```toml").skip(1);
+        let lines = lines.take_while(|line| *line != "//! ```");
+        let text: Vec<&str> = lines.map(|line| line[3..].trim_start()).collect();
+        let manifest = Manifest::parse(&text.join("\n")).unwrap();
+        let grants: Vec<String> = manifest.grants.iter().map(Grant::to_string).collect();
+        assert_eq!(
+            grants,
+            [
+                "sem:/gate,undo",
+                "shm:/render.*,create,max=4,max-size=16MiB",
+                "mq:/jobs::/in,recv"
+            ]
+        );
+        let mut quota = Quota::default();
+        quota.handles = 64;
+        quota.wait = Some(Duration::from_secs(30));
+        assert_eq!(manifest.quota, quota);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let manifest = Manifest::parse(
+            r#"
+            quota = { handles = 1, created = 2, shm-bytes = 3, mq-bytes = "4KiB", message-size = 5, pollables = 6, wait = "7ms" }
+            sem = [{ name = "/s", access = "use", life = "open", map = true, undo = false }]
+            shm = [{ name = "/m", guest = "/g", access = "ro", life = "own", keep = true, max = 2, max-size = 4096 }]
+            mq = [{ name = "/a,b::c", max-msgs = 3, max-msg-size = "1KiB" }]
+            "#,
+        )
+        .unwrap();
+        let [sem, shm, mq] = &manifest.grants[..] else {
+            panic!("{manifest:?}");
+        };
+        assert_eq!(sem.to_string(), "sem:/s,map");
+        assert_eq!(
+            shm.to_string(),
+            "shm:/m::/g,ro,own,max=2,max-size=4KiB,keep"
+        );
+        assert_eq!(mq.pattern().to_string(), "/a,b::c");
+        assert_eq!(
+            (mq.max_messages(), mq.max_message_size()),
+            (Some(3), Some(1024))
+        );
+        let Quota {
+            handles,
+            created,
+            shm_bytes,
+            mq_bytes,
+            message_size,
+            pollables,
+            wait,
+            ..
+        } = manifest.quota;
+        assert_eq!(
+            [
+                handles,
+                created,
+                shm_bytes,
+                mq_bytes,
+                message_size,
+                pollables
+            ],
+            [1, 2, 3, 4096, 5, 6]
+        );
+        assert_eq!(wait, Some(Duration::from_millis(7)));
+    }
+
+    #[test]
+    fn an_empty_file_grants_nothing() {
+        let manifest = Manifest::parse("").unwrap();
+        assert!(manifest.grants.is_empty());
+        assert_eq!(manifest.quota, Quota::default());
+    }
+
+    #[test]
+    fn errors_say_where_and_why() {
+        for (text, parts) in [
+            (
+                "[[mq]]\nname = \"/a\"\nacess = \"recv\"",
+                &["line 3", "unknown field `acess`"][..],
+            ),
+            (
+                "[[queue]]\nname = \"/a\"",
+                &["line 1", "unknown field `queue`"],
+            ),
+            ("[quota]\nhandle = 3", &["line 2", "unknown field `handle`"]),
+            ("\n[[mq]]\nacess = 1\n", &["line 3"]),
+            ("[[mq]]\n", &["line 1", "missing field `name`"]),
+            (
+                "[[mq]]\nname = \"/a\"\n[[mq]]\nname = \"jobs\"\n",
+                &["line 3, [[mq]] \"jobs\"", "must start with a slash"],
+            ),
+            (
+                "[[mq]]\nname = \"/a\"\n\n[[mq]]\nname = \"/a\"\n",
+                &["line 4", "granted twice"],
+            ),
+            (
+                "[[sem]]\nname = \"/a\"\nmax-size = 1",
+                &["line 1", "\"max-size\" is not an option of sem"],
+            ),
+            (
+                "[[sem]]\nname = \"/a\"\naccess = \"recv\"",
+                &["\"recv\" is not an option of sem"],
+            ),
+            (
+                "[[sem]]\nname = \"/a\"\naccess = \"read\"",
+                &["access cannot be \"read\""],
+            ),
+            (
+                "[[sem]]\nname = \"/a\"\nlife = \"forever\"",
+                &["it is open, create or own"],
+            ),
+            (
+                "[[shm]]\nname = \"/a\"\nmax-size = -1",
+                &["line 3", "a number of bytes"],
+            ),
+            (
+                "[[shm]]\nname = \"/a\"\nmax-size = \"1MB\"",
+                &["line 3", "4096, 64KiB, 16MiB or 2GiB"],
+            ),
+            (
+                "[[mq]]\nname = \"/a\"\nmax-msg-size = \"4GiB\"",
+                &["line 1", "less than 4GiB"],
+            ),
+            ("[quota]\nwait = 30", &["line 2", "invalid type"]),
+            (
+                "[quota]\nwait = \"30\"",
+                &["line 2", "is not a time such as"],
+            ),
+            ("[[mq]]\nname = ", &["line 2"]),
+        ] {
+            let error = format!("{:#}", Manifest::parse(text).unwrap_err());
+            for part in parts {
+                assert!(error.contains(part), "{text:?}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        for (text, milliseconds) in [
+            ("0s", 0),
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_millis(milliseconds))
+            );
+        }
+        for text in [
+            "",
+            "30",
+            "s",
+            "ms",
+            "-1s",
+            "+1s",
+            "1.5s",
+            "1 s",
+            "1d",
+            "18446744073709551615h",
+        ] {
+            assert!(parse_duration(text).is_err(), "{text:?}");
+        }
+    }
+}
