@@ -3,13 +3,13 @@
 //! References: POSIX `shm_open`, `ftruncate`, `mmap`; Linux `shm_overview(7)`.
 
 use super::guard::Guard;
-use super::{Errno, Identity, Result, TRUNCATED, check};
+use super::{Errno, Identity, Result, TRUNCATED};
 use rustix::fs::{Mode, Stat};
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::shm::{self, OFlags};
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

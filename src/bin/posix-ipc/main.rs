@@ -1,1 +1,43 @@
-fn main(){}
+//! `posix-ipc`: runs WebAssembly components with exactly the POSIX IPC names that
+//! they were granted, and looks after the machine's objects.
+#![deny(unsafe_code)]
+
+mod check;
+mod engine;
+mod guest;
+mod log;
+mod options;
+mod run;
+mod wit;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// POSIX semaphores, shared memory and message queues for sandboxed WebAssembly.
+#[derive(Parser)]
+#[command(name = "posix-ipc", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Args),
+    Check(check::Args),
+    Wit(wit::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::install();
+    let done = match cli.command {
+        Command::Run(args) => args.run(),
+        Command::Check(args) => args.run(),
+        Command::Wit(args) => args.run(),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("posix-ipc: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,148 @@
+//! `posix-ipc check`: what a guest would need, and what it would get.
+
+use crate::options::GrantOptions;
+use crate::{engine, guest};
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use wasmtime::Engine;
+use wasmtime::component::types::{ComponentInstance, ComponentItem};
+use wasmtime::component::{Component, Linker};
+use wasmtime_posix_ipc::grant::{Access, Grant, Kind, Life, Right};
+
+/// Show what a guest imports, and what the grants would allow
+///
+/// The guest is compiled but not run. Fails if the guest could not be run: if it
+/// imports what this host does not have, or does not export wasi:cli/run.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  posix-ipc check worker.wasm
+  posix-ipc check --mq /jobs,recv worker.wasm")]
+pub struct Args {
+    #[command(flatten)]
+    grants: GrantOptions,
+
+    /// The guest: a component (.wasm, .wat)
+    guest: PathBuf,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let engine = engine::new()?;
+        let component = engine::load(&engine, &self.guest)?;
+        let linker = guest::linker(&engine)?;
+        let imports = imports(&engine, &component);
+
+        println!("{} imports", self.guest.display());
+        for (interface, functions) in &imports {
+            println!("  {interface}");
+            if interface.starts_with("posix:ipc/") {
+                functions
+                    .iter()
+                    .for_each(|function| println!("      {function}"));
+            }
+        }
+        println!("grants");
+        self.show_grants(&imports);
+
+        let problem = problem(&engine, &component, &linker);
+        match &problem {
+            Some(problem) => println!("cannot be run: {problem}"),
+            None => println!("can be run"),
+        }
+        Ok(if problem.is_some() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn show_grants(&self, imports: &BTreeMap<String, Vec<String>>) {
+        if self.grants.is_private() {
+            println!("  every name, in a namespace of the guest's own");
+            return;
+        }
+        self.grants
+            .grants()
+            .for_each(|grant| println!("  {}", in_words(grant)));
+        for kind in Kind::ALL {
+            let used = imports.keys().any(|name| name.starts_with(interface(kind)));
+            if used && !self.grants.grants().any(|grant| grant.kind() == kind) {
+                println!(
+                    "  no {kind}, which the guest imports: every use will be denied; see --{kind}"
+                );
+            }
+        }
+    }
+}
+
+fn interface(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Semaphore => "posix:ipc/semaphore",
+        Kind::SharedMemory => "posix:ipc/shared-memory",
+        Kind::MessageQueue => "posix:ipc/message-queue",
+    }
+}
+
+fn in_words(grant: &Grant) -> String {
+    let rights = Right::ALL
+        .into_iter()
+        .filter(|&right| grant.allows(right, true));
+    let rights: Vec<_> = rights.map(Right::word).collect();
+    let whose = match grant.life() {
+        Life::Open => "if it exists",
+        Life::Create => "unlinking what the guest created",
+        Life::Own => "unlinking what anybody created",
+    };
+    let guest = grant
+        .guest_name()
+        .map(|name| format!(" as {name}"))
+        .unwrap_or_default();
+    let pattern = grant.pattern();
+    let _: Access = grant.access();
+    format!(
+        "{} {pattern}{guest}: {} ({whose})",
+        grant.kind(),
+        rights.join(", ")
+    )
+}
+
+/// The interfaces that the guest imports, with the functions that it uses.
+fn imports(engine: &Engine, component: &Component) -> BTreeMap<String, Vec<String>> {
+    let ty = component.component_type();
+    let mut imports = BTreeMap::new();
+    for (name, item) in ty.imports(engine) {
+        let functions = match item.ty {
+            ComponentItem::ComponentInstance(instance) => functions(engine, &instance),
+            _ => Vec::new(),
+        };
+        imports.insert(name.to_owned(), functions);
+    }
+    imports
+}
+
+fn functions(engine: &Engine, instance: &ComponentInstance) -> Vec<String> {
+    let is_function = |item: &ComponentItem| matches!(item, ComponentItem::ComponentFunc(_));
+    instance
+        .exports(engine)
+        .filter(|(_, item)| is_function(&item.ty))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn problem(
+    engine: &Engine,
+    component: &Component,
+    linker: &Linker<guest::Guest>,
+) -> Option<String> {
+    if let Err(error) = linker.instantiate_pre(component) {
+        return Some(format!("{error:#}"));
+    }
+    let ty = component.component_type();
+    let runs = ty
+        .exports(engine)
+        .any(|(name, _)| name.starts_with("wasi:cli/run@0.2"));
+    (!runs).then(|| "it does not export wasi:cli/run, so it is a library and not a command".into())
+}

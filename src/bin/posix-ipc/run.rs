@@ -1,0 +1,165 @@
+//! `posix-ipc run`: a guest from start to end.
+
+use crate::guest::Guest;
+use crate::options::{GrantOptions, WasiOptions};
+use crate::{engine, guest};
+use anyhow::{Context, Result, anyhow};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use wasmtime::Store;
+use wasmtime::component::{Component, Linker};
+use wasmtime_posix_ipc::IpcHost;
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p2::bindings::CommandPre;
+
+/// Run a guest with the names that it is granted
+///
+/// The guest is a component that exports wasi:cli/run, as `cargo build --target
+/// wasm32-wasip2` makes it. It has this process's standard streams, its arguments,
+/// and nothing else of the machine but what the flags say. What it creates is
+/// unlinked when it ends, however it ends.
+///
+/// The exit code is the guest's own; 134 after a trap, 124 when --timeout ended it,
+/// 130 and 143 after SIGINT and SIGTERM.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  posix-ipc run --mq /jobs,recv --sem /gate,wait worker.wasm
+  posix-ipc run --shm /frames::/in,ro viewer.wasm --verbose
+  posix-ipc run --shm '/render.*,create,max-size=16MiB,max=4' render.wasm
+  posix-ipc run --private tests.wasm")]
+pub struct Args {
+    #[command(flatten)]
+    grants: GrantOptions,
+
+    #[command(flatten)]
+    wasi: WasiOptions,
+
+    /// End the guest after this time, as in 500ms, 10s, 2min
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+
+    /// The guest: a component (.wasm, .wat)
+    guest: PathBuf,
+
+    /// Arguments of the guest
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let engine = engine::new()?;
+        let component = engine::load(&engine, &self.guest)?;
+        engine::start_ticking(&engine)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start")?;
+        let end = runtime.block_on(self.supervise(&guest::linker(&engine)?, &component))?;
+        // A thread of the runtime may sit in a read of standard input for ever.
+        runtime.shutdown_background();
+        if let Some(reason) = end.reason() {
+            eprintln!("posix-ipc: {}: {reason}", self.guest.display());
+        }
+        Ok(end.exit_code())
+    }
+
+    /// Runs the guest until it ends or something ends it. When this returns, the
+    /// guest's store is gone, and with it all that the guest held and created.
+    async fn supervise(&self, linker: &Linker<Guest>, component: &Component) -> Result<End> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let elapsed = async {
+            match self.timeout {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            end = self.execute(linker, component) => end,
+            () = elapsed => Ok(End::TimedOut(self.timeout.unwrap_or_default())),
+            _ = interrupt.recv() => Ok(End::Signal("interrupted", libc::SIGINT)),
+            _ = terminate.recv() => Ok(End::Signal("terminated", libc::SIGTERM)),
+        }
+    }
+
+    async fn execute(&self, linker: &Linker<Guest>, component: &Component) -> Result<End> {
+        let name = file_name(&self.guest);
+        let ipc = self.grants.context(&name, &IpcHost::new())?;
+        let wasi = self.wasi.context(&name, &self.arguments)?;
+        let mut store = Store::new(linker.engine(), Guest::new(ipc, wasi));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+
+        let missing = |error| {
+            anyhow!(
+                "{error:#}\n`posix-ipc check {}` lists what the guest imports",
+                self.guest.display()
+            )
+        };
+        let command = linker
+            .instantiate_pre(component)
+            .and_then(CommandPre::new)
+            .map_err(missing)
+            .context("the guest does not fit this host")?;
+        let command = match command.instantiate_async(&mut store).await {
+            Ok(command) => command,
+            Err(error) => return Ok(End::of_error(error)),
+        };
+        Ok(match command.wasi_cli_run().call_run(&mut store).await {
+            Ok(Ok(())) => End::Exit(0),
+            Ok(Err(())) => End::Exit(1),
+            Err(error) => End::of_error(error),
+        })
+    }
+}
+
+/// How a guest ended.
+enum End {
+    Exit(i32),
+    Trap(wasmtime::Error),
+    TimedOut(Duration),
+    Signal(&'static str, i32),
+}
+
+impl End {
+    /// A guest's `exit` arrives as an error too.
+    fn of_error(error: wasmtime::Error) -> Self {
+        match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(code)) => Self::Exit(*code),
+            None => Self::Trap(error),
+        }
+    }
+
+    fn reason(&self) -> Option<String> {
+        match self {
+            Self::Exit(_) => None,
+            Self::Trap(error) => Some(format!("the guest trapped: {error:?}")),
+            Self::TimedOut(limit) => {
+                let limit = humantime::format_duration(*limit);
+                Some(format!("ended after {limit} (--timeout)"))
+            }
+            Self::Signal(what, _) => Some((*what).into()),
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            // The system passes on the lower eight bits.
+            Self::Exit(code) => ExitCode::from(*code as u8),
+            Self::Trap(_) => ExitCode::from(134),
+            Self::TimedOut(_) => ExitCode::from(124),
+            Self::Signal(_, number) => ExitCode::from(128 + *number as u8),
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}

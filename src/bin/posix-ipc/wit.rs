@@ -1,0 +1,45 @@
+//! `posix-ipc wit`: the interfaces, for whoever writes a guest.
+
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Print the WIT package, or write it into a folder
+///
+/// The package `posix:ipc` is what a guest imports. With --output it is written
+/// together with what it depends on, ready for wit-bindgen and its relatives.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  posix-ipc wit                  show the interfaces
+  posix-ipc wit --output wit     write wit/posix-ipc.wit and wit/deps/io.wit")]
+pub struct Args {
+    /// The folder to write to; made if it does not exist
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+const FILES: [(&str, &str); 2] = [
+    ("posix-ipc.wit", include_str!("../../../wit/posix-ipc.wit")),
+    ("deps/io.wit", include_str!("../../../wit/deps/io.wit")),
+];
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        match self.output {
+            None => print!("{}", FILES[0].1),
+            Some(folder) => {
+                for (name, text) in FILES {
+                    write(&folder.join(name), text)?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
