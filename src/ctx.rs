@@ -5,7 +5,7 @@ mod created;
 mod permit;
 mod undo;
 
-pub(crate) use created::{Charge, unlink};
+pub(crate) use created::Charge;
 pub(crate) use permit::Permit;
 pub(crate) use undo::Held;
 

@@ -2,6 +2,7 @@
 
 use super::Permit;
 use crate::grant::Kind;
+use crate::objects::{identify, remove};
 use crate::quota::Reservation;
 use crate::sys::{self, Identity};
 use std::collections::HashMap;
@@ -115,7 +116,7 @@ impl Drop for Created {
 fn unlink_if_same(kind: Kind, host_name: &str, identity: Identity) {
     match identify(kind, host_name) {
         Ok(now) if now == identity => {
-            if let Err(errno) = unlink(kind, host_name) {
+            if let Err(errno) = remove(kind, host_name) {
                 tracing::warn!("{kind}:{host_name} could not be unlinked: {errno}");
             }
         }
@@ -123,23 +124,5 @@ fn unlink_if_same(kind: Kind, host_name: &str, identity: Identity) {
         Err(errno) => tracing::warn!(
             "{kind}:{host_name} is left alone, because it cannot be looked at: {errno}"
         ),
-    }
-}
-
-/// The object that a name leads to now.
-fn identify(kind: Kind, host_name: &str) -> sys::Result<Identity> {
-    match kind {
-        Kind::Semaphore => sys::semaphore::identify(host_name),
-        Kind::SharedMemory => sys::shared_memory::identify(host_name),
-        Kind::MessageQueue => sys::message_queue::identify(host_name),
-    }
-}
-
-/// Removes a name.
-pub(crate) fn unlink(kind: Kind, host_name: &str) -> sys::Result<()> {
-    match kind {
-        Kind::Semaphore => sys::semaphore::unlink(host_name),
-        Kind::SharedMemory => sys::shared_memory::unlink(host_name),
-        Kind::MessageQueue => sys::message_queue::unlink(host_name),
     }
 }

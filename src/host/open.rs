@@ -1,9 +1,10 @@
 //! What opening, creating and unlinking have in common for the three kinds.
 
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{IpcCtx, Permit, random_word, unlink};
+use crate::ctx::{IpcCtx, Permit, random_word};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
+use crate::objects::remove;
 use crate::sys::{self, Errno};
 
 /// What a guest asks for that opens an object: the rights on its content, and to
@@ -94,7 +95,7 @@ pub(super) fn unlink_name(ctx: &mut IpcCtx, kind: Kind, name: &str) -> Result<()
     if !permit.grant.allows(Right::Unlink, created) {
         return Err(ctx.deny(kind, name, &[Right::Unlink], false));
     }
-    unlink(kind, &permit.host_name)?;
+    remove(kind, &permit.host_name)?;
     ctx.created().forget(kind, &permit.host_name);
     Ok(())
 }

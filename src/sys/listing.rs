@@ -1,18 +1,4 @@
-//! The objects of the machine, whoever made them: to look at, and to remove.
-//!
-//! This is for the operator of a machine and knows no grants. What is listed may be
-//! gone or changed by the time it is read: nothing is locked or mapped.
-//!
-//! ```no_run
-//! use wasmtime_posix_ipc::objects::{self, Content};
-//!
-//! for object in objects::message_queues()? {
-//!     if let Content::MessageQueue { messages, .. } = object.content {
-//!         println!("{}: {messages} messages wait", object.name);
-//!     }
-//! }
-//! # Ok::<(), objects::ListError>(())
-//! ```
+//! The objects of the machine, listed by what the system shows of them.
 //!
 //! References: Linux `sem_overview(7)`, `shm_overview(7)`, `mq_overview(7)`, the
 //! layout of `sem_t` in glibc (`nptl/sem_waitcommon.c`).
@@ -20,12 +6,11 @@
 #![deny(unsafe_code)]
 
 use super::message_queue::{Direction, MessageQueue};
-use super::{Errno, Identity, Result as SysResult, message_queue, semaphore, shared_memory};
+use super::{Errno, Identity, Result as SysResult};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, FsWord, Mode, OFlags, Stat};
 use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags};
 use std::ffi::CStr;
 use std::fmt;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -157,33 +142,6 @@ pub fn message_queues() -> Result<Vec<Object>, ListError> {
         Some(Object::new(file.to_bytes(), stat, content))
     };
     list(&directory, object).map_err(|errno| failed(Cause::Directory(QUEUE_DIRECTORY, errno)))
-}
-
-/// Removes the name of a semaphore, similar to `sem_unlink` in POSIX.
-///
-/// # Errors
-///
-/// What the call answers.
-pub fn sem_unlink(name: &str) -> io::Result<()> {
-    Ok(semaphore::unlink(name)?)
-}
-
-/// Removes the name of a shared-memory object, similar to `shm_unlink` in POSIX.
-///
-/// # Errors
-///
-/// What the call answers.
-pub fn shm_unlink(name: &str) -> io::Result<()> {
-    Ok(shared_memory::unlink(name)?)
-}
-
-/// Removes the name of a message queue, similar to `mq_unlink` in POSIX.
-///
-/// # Errors
-///
-/// What the call answers.
-pub fn mq_unlink(name: &str) -> io::Result<()> {
-    Ok(message_queue::unlink(name)?)
 }
 
 impl Object {

@@ -10,6 +10,7 @@ pub(crate) mod futex;
 mod guard;
 mod identity;
 pub(crate) mod limits;
+pub(crate) mod listing;
 pub(crate) mod message_queue;
 pub(crate) mod semaphore;
 pub(crate) mod shared_memory;

@@ -1,6 +1,6 @@
 //! `posix-ipc check`: what a guest would need, and what it would get.
 
-use crate::options::GrantOptions;
+use crate::options::{GrantOptions, Policy, QuotaOptions};
 use crate::{engine, guest};
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker};
-use wasmtime_posix_ipc::grant::{Access, Grant, Kind, Life, Right};
+use wasmtime_posix_ipc::grant::{Grant, Kind, Life, Right};
 
 /// Show what a guest imports, and what the grants would allow
 ///
@@ -24,12 +24,16 @@ pub struct Args {
     #[command(flatten)]
     grants: GrantOptions,
 
+    #[command(flatten)]
+    limits: QuotaOptions,
+
     /// The guest: a component (.wasm, .wat)
     guest: PathBuf,
 }
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
+        let policy = self.grants.read(&self.limits)?;
         let engine = engine::new()?;
         let component = engine::load(&engine, &self.guest)?;
         let linker = guest::linker(&engine)?;
@@ -45,7 +49,7 @@ impl Args {
             }
         }
         println!("grants");
-        self.show_grants(&imports);
+        show_grants(&policy, &imports);
 
         let problem = problem(&engine, &component, &linker);
         match &problem {
@@ -58,22 +62,22 @@ impl Args {
             ExitCode::SUCCESS
         })
     }
+}
 
-    fn show_grants(&self, imports: &BTreeMap<String, Vec<String>>) {
-        if self.grants.is_private() {
-            println!("  every name, in a namespace of the guest's own");
-            return;
-        }
-        self.grants
-            .grants()
-            .for_each(|grant| println!("  {}", in_words(grant)));
-        for kind in Kind::ALL {
-            let used = imports.keys().any(|name| name.starts_with(interface(kind)));
-            if used && !self.grants.grants().any(|grant| grant.kind() == kind) {
-                println!(
-                    "  no {kind}, which the guest imports: every use will be denied; see --{kind}"
-                );
-            }
+fn show_grants(policy: &Policy, imports: &BTreeMap<String, Vec<String>>) {
+    if policy.private {
+        println!("  every name, in a namespace of the guest's own");
+        return;
+    }
+    for grant in &policy.grants {
+        println!("  {}", in_words(grant));
+    }
+    for kind in Kind::ALL {
+        let used = imports.keys().any(|name| name.starts_with(interface(kind)));
+        if used && !policy.grants.iter().any(|grant| grant.kind() == kind) {
+            println!(
+                "  no {kind}, which the guest imports: every use will be denied; see --{kind}"
+            );
         }
     }
 }
@@ -101,7 +105,6 @@ fn in_words(grant: &Grant) -> String {
         .map(|name| format!(" as {name}"))
         .unwrap_or_default();
     let pattern = grant.pattern();
-    let _: Access = grant.access();
     format!(
         "{} {pattern}{guest}: {} ({whose})",
         grant.kind(),

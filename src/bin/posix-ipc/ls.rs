@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::UNIX_EPOCH;
 use wasmtime_posix_ipc::grant::Kind;
-use wasmtime_posix_ipc::objects::{self, Content, ListError, Object};
+use wasmtime_posix_ipc::objects::{self, Content, Object};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,7 +68,7 @@ impl Ls {
             if !self.wants(kind) {
                 continue;
             }
-            match list(kind) {
+            match objects::list(kind) {
                 Ok(objects) => listed.extend(objects.into_iter().map(|object| (kind, object))),
                 Err(error) => {
                     complete = false;
@@ -102,14 +102,6 @@ impl Ls {
     fn selects(&self, kind: Kind, name: &str) -> bool {
         let selects = |filter: &Filter| filter.wants(kind) && filter.matches(name);
         self.filters.is_empty() || self.filters.iter().any(selects)
-    }
-}
-
-fn list(kind: Kind) -> Result<Vec<Object>, ListError> {
-    match kind {
-        Kind::Semaphore => objects::semaphores(),
-        Kind::SharedMemory => objects::shared_memory(),
-        Kind::MessageQueue => objects::message_queues(),
     }
 }
 

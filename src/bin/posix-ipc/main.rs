@@ -6,7 +6,10 @@ mod check;
 mod engine;
 mod guest;
 mod log;
+mod ls;
+mod manifest;
 mod options;
+mod rm;
 mod run;
 mod wit;
 
@@ -25,6 +28,8 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Check(check::Args),
+    Ls(ls::Ls),
+    Rm(rm::Rm),
     Wit(wit::Args),
 }
 
@@ -34,6 +39,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => args.run(),
         Command::Check(args) => args.run(),
+        Command::Ls(args) => args.run(),
+        Command::Rm(args) => args.run(),
         Command::Wit(args) => args.run(),
     };
     done.unwrap_or_else(|error| {

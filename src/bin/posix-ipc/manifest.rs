@@ -36,7 +36,7 @@ use wasmtime_posix_ipc::grant::{Access, Bytes, Grant, GrantError, Grants, Kind, 
 use wasmtime_posix_ipc::quota::Quota;
 
 /// What a file grants.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Manifest {
     /// In the order of the file, kind by kind. No two are for the same name.
     pub grants: Vec<Grant>,
@@ -230,19 +230,11 @@ impl<'de> Deserialize<'de> for Wait {
     }
 }
 
-/// Reads a time as a person writes it: `500ms`, `30s`, `5m` or `1h`.
+/// Reads a time as a person writes it: `500ms`, `30s`, `5min` or `1h`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    // Longer units first: "ms" ends in "s".
-    const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-    UNITS
-        .into_iter()
-        .find_map(|(word, unit)| Some((text.strip_suffix(word)?, unit)))
-        .filter(|(digits, _)| digits.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|(digits, unit)| digits.parse::<u64>().ok()?.checked_mul(unit))
-        .map(Duration::from_millis)
-        .ok_or_else(|| {
-            format!("{text:?} is not a time such as \"500ms\", \"30s\", \"5m\" or \"1h\"")
-        })
+    humantime::parse_duration(text).map_err(|error| {
+        format!("{text:?} is not a time such as \"500ms\", \"30s\" or \"5min\": {error}")
+    })
 }
 
 #[cfg(test)]

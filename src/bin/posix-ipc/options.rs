@@ -1,8 +1,11 @@
 //! The flags that say what a guest may do, and what they make.
 
+use crate::manifest::{Manifest, parse_duration};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::PathBuf;
-use wasmtime_posix_ipc::grant::{Grant, GrantError, Kind};
+use std::time::Duration;
+use wasmtime_posix_ipc::grant::{Bytes, Grant, GrantError, Kind};
+use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{IpcCtx, IpcHost};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
@@ -25,6 +28,58 @@ pub struct GrantOptions {
     /// Give the guest a namespace of its own, where every name works, instead
     #[arg(long, conflicts_with_all = ["semaphores", "segments", "queues"])]
     private: bool,
+
+    /// Read grants and limits from a TOML file; flags add to it
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+}
+
+/// How much the guest may hold. The defaults are in the manual of `quota`.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub struct QuotaOptions {
+    /// Open handles [default: 256]
+    #[arg(long, value_name = "N")]
+    max_handles: Option<u64>,
+
+    /// Objects that the guest created and that exist [default: 64]
+    #[arg(long, value_name = "N")]
+    max_created: Option<u64>,
+
+    /// Bytes of shared memory that the guest created or grew [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_shm_bytes: Option<Bytes>,
+
+    /// Bytes of queues that the guest created [default: 256KiB]
+    #[arg(long, value_name = "SIZE")]
+    max_mq_bytes: Option<Bytes>,
+
+    /// Bytes of one message [default: 64KiB]
+    #[arg(long, value_name = "SIZE")]
+    max_message_size: Option<Bytes>,
+
+    /// Pollables [default: 1024]
+    #[arg(long, value_name = "N")]
+    max_pollables: Option<u64>,
+
+    /// The longest single wait [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    max_wait: Option<Duration>,
+}
+
+impl QuotaOptions {
+    /// Changes what the flags are about.
+    fn apply(&self, quota: &mut Quota) {
+        let set = |limit: &mut u64, flag: Option<u64>| *limit = flag.unwrap_or(*limit);
+        let bytes = |flag: Option<Bytes>| flag.map(|Bytes(bytes)| bytes);
+        set(&mut quota.handles, self.max_handles);
+        set(&mut quota.created, self.max_created);
+        set(&mut quota.shm_bytes, bytes(self.max_shm_bytes));
+        set(&mut quota.mq_bytes, bytes(self.max_mq_bytes));
+        set(&mut quota.message_size, bytes(self.max_message_size));
+        set(&mut quota.pollables, self.max_pollables);
+        quota.wait = self.max_wait.or(quota.wait);
+    }
 }
 
 fn semaphore(text: &str) -> Result<Grant, GrantError> {
@@ -40,25 +95,46 @@ fn message_queue(text: &str) -> Result<Grant, GrantError> {
 }
 
 impl GrantOptions {
-    pub fn is_private(&self) -> bool {
-        self.private
+    /// Reads the manifest, and puts it together with the flags.
+    pub fn read(self, limits: &QuotaOptions) -> Result<Policy> {
+        let file = match &self.manifest {
+            Some(path) => Manifest::read(path)?,
+            None => Manifest::default(),
+        };
+        if self.private && !file.grants.is_empty() {
+            bail!(
+                "--private gives the guest a namespace of its own instead of grants; take them out of the manifest"
+            );
+        }
+        let flags = [self.semaphores, self.segments, self.queues]
+            .into_iter()
+            .flatten();
+        let mut quota = file.quota;
+        limits.apply(&mut quota);
+        Ok(Policy {
+            grants: file.grants.into_iter().chain(flags).collect(),
+            private: self.private,
+            quota,
+        })
     }
+}
 
-    pub fn grants(&self) -> impl Iterator<Item = &Grant> {
-        self.semaphores
-            .iter()
-            .chain(&self.segments)
-            .chain(&self.queues)
-    }
+/// What a guest may do.
+pub struct Policy {
+    pub grants: Vec<Grant>,
+    pub private: bool,
+    pub quota: Quota,
+}
 
+impl Policy {
     /// The context of a guest that is called `label` in the log.
-    pub fn context(&self, label: &str, host: &IpcHost) -> Result<IpcCtx> {
-        let mut builder = IpcCtx::builder().label(label);
+    pub fn context(self, label: &str, host: &IpcHost) -> Result<IpcCtx> {
+        let mut builder = IpcCtx::builder().label(label).quota(self.quota);
         if self.private {
             builder = builder.private();
         }
-        for grant in self.grants() {
-            builder = builder.grant(grant.clone())?;
+        for grant in self.grants {
+            builder = builder.grant(grant)?;
         }
         Ok(builder.build(host)?)
     }

@@ -64,12 +64,7 @@ struct Target(Name);
 
 impl Target {
     fn unlink(&self) -> io::Result<()> {
-        let name = self.0.as_str();
-        match self.0.kind() {
-            Kind::Semaphore => objects::sem_unlink(name),
-            Kind::SharedMemory => objects::shm_unlink(name),
-            Kind::MessageQueue => objects::mq_unlink(name),
-        }
+        objects::unlink(self.0.kind(), self.0.as_str())
     }
 }
 

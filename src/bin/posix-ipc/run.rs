@@ -1,7 +1,8 @@
 //! `posix-ipc run`: a guest from start to end.
 
 use crate::guest::Guest;
-use crate::options::{GrantOptions, WasiOptions};
+use crate::manifest::parse_duration;
+use crate::options::{GrantOptions, QuotaOptions, WasiOptions};
 use crate::{engine, guest};
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use wasmtime::Store;
-use wasmtime::component::{Component, Linker};
 use wasmtime_posix_ipc::IpcHost;
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
@@ -35,10 +35,13 @@ pub struct Args {
     grants: GrantOptions,
 
     #[command(flatten)]
+    limits: QuotaOptions,
+
+    #[command(flatten)]
     wasi: WasiOptions,
 
     /// End the guest after this time, as in 500ms, 10s, 2min
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
     /// The guest: a component (.wasm, .wat)
@@ -51,14 +54,26 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
+        let policy = self.grants.read(&self.limits)?;
+        let name = file_name(&self.guest);
+        let ipc = policy.context(&name, &IpcHost::new())?;
+        let wasi = self.wasi.context(&name, &self.arguments)?;
         let engine = engine::new()?;
         let component = engine::load(&engine, &self.guest)?;
+        let command = guest::linker(&engine)?
+            .instantiate_pre(&component)
+            .and_then(CommandPre::new)
+            .map_err(|error| {
+                let guest = self.guest.display();
+                anyhow!("{guest} does not fit this host: {error:#}; see `posix-ipc check {guest}`")
+            })?;
         engine::start_ticking(&engine)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("cannot start")?;
-        let end = runtime.block_on(self.supervise(&guest::linker(&engine)?, &component))?;
+        let store = Store::new(&engine, Guest::new(ipc, wasi));
+        let end = runtime.block_on(supervise(command, store, self.timeout))?;
         // A thread of the runtime may sit in a read of standard input for ever.
         runtime.shutdown_background();
         if let Some(reason) = end.reason() {
@@ -66,54 +81,42 @@ impl Args {
         }
         Ok(end.exit_code())
     }
+}
 
-    /// Runs the guest until it ends or something ends it. When this returns, the
-    /// guest's store is gone, and with it all that the guest held and created.
-    async fn supervise(&self, linker: &Linker<Guest>, component: &Component) -> Result<End> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let elapsed = async {
-            match self.timeout {
-                Some(limit) => tokio::time::sleep(limit).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            end = self.execute(linker, component) => end,
-            () = elapsed => Ok(End::TimedOut(self.timeout.unwrap_or_default())),
-            _ = interrupt.recv() => Ok(End::Signal("interrupted", libc::SIGINT)),
-            _ = terminate.recv() => Ok(End::Signal("terminated", libc::SIGTERM)),
+/// Runs the guest until it ends or something ends it. When this returns, the
+/// guest's store is gone, and with it all that the guest held and created.
+async fn supervise(
+    command: CommandPre<Guest>,
+    store: Store<Guest>,
+    timeout: Option<Duration>,
+) -> Result<End> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let elapsed = async {
+        match timeout {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
         }
-    }
+    };
+    Ok(tokio::select! {
+        end = execute(command, store) => end,
+        () = elapsed => End::TimedOut(timeout.unwrap_or_default()),
+        _ = interrupt.recv() => End::Signal("interrupted", libc::SIGINT),
+        _ = terminate.recv() => End::Signal("terminated", libc::SIGTERM),
+    })
+}
 
-    async fn execute(&self, linker: &Linker<Guest>, component: &Component) -> Result<End> {
-        let name = file_name(&self.guest);
-        let ipc = self.grants.context(&name, &IpcHost::new())?;
-        let wasi = self.wasi.context(&name, &self.arguments)?;
-        let mut store = Store::new(linker.engine(), Guest::new(ipc, wasi));
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
-
-        let missing = |error| {
-            anyhow!(
-                "{error:#}\n`posix-ipc check {}` lists what the guest imports",
-                self.guest.display()
-            )
-        };
-        let command = linker
-            .instantiate_pre(component)
-            .and_then(CommandPre::new)
-            .map_err(missing)
-            .context("the guest does not fit this host")?;
-        let command = match command.instantiate_async(&mut store).await {
-            Ok(command) => command,
-            Err(error) => return Ok(End::of_error(error)),
-        };
-        Ok(match command.wasi_cli_run().call_run(&mut store).await {
-            Ok(Ok(())) => End::Exit(0),
-            Ok(Err(())) => End::Exit(1),
-            Err(error) => End::of_error(error),
-        })
+async fn execute(command: CommandPre<Guest>, mut store: Store<Guest>) -> End {
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+    let command = match command.instantiate_async(&mut store).await {
+        Ok(command) => command,
+        Err(error) => return End::of_error(error),
+    };
+    match command.wasi_cli_run().call_run(&mut store).await {
+        Ok(Ok(())) => End::Exit(0),
+        Ok(Err(())) => End::Exit(1),
+        Err(error) => End::of_error(error),
     }
 }
 
@@ -138,10 +141,7 @@ impl End {
         match self {
             Self::Exit(_) => None,
             Self::Trap(error) => Some(format!("the guest trapped: {error:?}")),
-            Self::TimedOut(limit) => {
-                let limit = humantime::format_duration(*limit);
-                Some(format!("ended after {limit} (--timeout)"))
-            }
+            Self::TimedOut(limit) => Some(format!("ended after {limit:?} (--timeout)")),
             Self::Signal(what, _) => Some((*what).into()),
         }
     }
