@@ -527,7 +527,7 @@ extern bool posix_ipc_semaphore_method_semaphore_acquire(posix_ipc_semaphore_bor
 extern bool posix_ipc_semaphore_method_semaphore_release(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_error_code_t *err);
 // A pollable that is ready while the value is above 0. Being ready takes
 // nothing: follow it with `try-acquire`, which may still find that
-// somebody was faster. Drop it before the semaphore.
+// somebody was faster. It may outlive this handle.
 extern bool posix_ipc_semaphore_method_semaphore_subscribe(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_own_pollable_t *ret, posix_ipc_semaphore_error_code_t *err);
 // Maps the semaphore's memory page into the guest's address range. The
 // layout is the platform's C library's. `probe` as in `segment.map`.
@@ -639,11 +639,11 @@ extern bool posix_ipc_message_queue_method_queue_send_batch(posix_ipc_message_qu
 // Waits for one message as `receive` does, then takes what else is there
 // without waiting, up to `max` messages in all.
 extern bool posix_ipc_message_queue_method_queue_receive_batch(posix_ipc_message_queue_borrow_queue_t self, uint32_t max, posix_ipc_message_queue_duration_t *maybe_timeout, posix_ipc_message_queue_list_message_t *ret, posix_ipc_message_queue_error_code_t *err);
-// A pollable that is ready while the queue holds a message. Drop it
-// before the queue.
+// A pollable that is ready while the queue holds a message. It may
+// outlive this handle.
 extern bool posix_ipc_message_queue_method_queue_subscribe_readable(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
-// A pollable that is ready while the queue has room for a message. Drop
-// it before the queue.
+// A pollable that is ready while the queue has room for a message. It may
+// outlive this handle.
 extern bool posix_ipc_message_queue_method_queue_subscribe_writable(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
 // Asks to be told, once, when a message arrives in the empty queue and
 // nobody is waiting to receive it. A queue has one such registration in
@@ -653,8 +653,8 @@ extern bool posix_ipc_message_queue_method_queue_request_notification(posix_ipc_
 // Whether the message has arrived. Once true, the registration is used
 // up.
 extern bool posix_ipc_message_queue_method_notification_delivered(posix_ipc_message_queue_borrow_notification_t self);
-// A pollable that is ready once the message has arrived. Drop it before
-// the notification.
+// A pollable that is ready once the message has arrived, or the
+// notification has been dropped.
 extern bool posix_ipc_message_queue_method_notification_subscribe(posix_ipc_message_queue_borrow_notification_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
 // Removes the name. Open handles stay usable; the queue goes when the last
 // one is closed. Similar to `mq_unlink` in POSIX.

@@ -1100,7 +1100,7 @@ pub mod posix {
                 #[allow(unused_unsafe, clippy::all)]
                 /// A pollable that is ready while the value is above 0. Being ready takes
                 /// nothing: follow it with `try-acquire`, which may still find that
-                /// somebody was faster. Drop it before the semaphore.
+                /// somebody was faster. It may outlive this handle.
                 #[allow(async_fn_in_trait)]
                 pub fn subscribe(&self) -> ::core::result::Result<Pollable, ErrorCode> {
                     unsafe {
@@ -5292,8 +5292,8 @@ pub mod posix {
             }
             impl Queue {
                 #[allow(unused_unsafe, clippy::all)]
-                /// A pollable that is ready while the queue holds a message. Drop it
-                /// before the queue.
+                /// A pollable that is ready while the queue holds a message. It may
+                /// outlive this handle.
                 #[allow(async_fn_in_trait)]
                 pub fn subscribe_readable(
                     &self,
@@ -5404,8 +5404,8 @@ pub mod posix {
             }
             impl Queue {
                 #[allow(unused_unsafe, clippy::all)]
-                /// A pollable that is ready while the queue has room for a message. Drop
-                /// it before the queue.
+                /// A pollable that is ready while the queue has room for a message. It may
+                /// outlive this handle.
                 #[allow(async_fn_in_trait)]
                 pub fn subscribe_writable(
                     &self,
@@ -5650,8 +5650,8 @@ pub mod posix {
             }
             impl Notification {
                 #[allow(unused_unsafe, clippy::all)]
-                /// A pollable that is ready once the message has arrived. Drop it before
-                /// the notification.
+                /// A pollable that is ready once the message has arrived, or the
+                /// notification has been dropped.
                 #[allow(async_fn_in_trait)]
                 pub fn subscribe(&self) -> ::core::result::Result<Pollable, ErrorCode> {
                     unsafe {

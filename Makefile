@@ -1,0 +1,39 @@
+# `make demo` and `make test` do everything on a fresh machine. The rest are parts.
+
+# Guests are built by a cargo of their own, with what tools/setup-guests found.
+TOOLS := $(or $(POSIX_IPC_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/posix-ipc/tools)
+GUEST_TARGET := $(CURDIR)/target/guests
+WITH_GUEST_TOOLS := . $(TOOLS)/env.sh && export RUSTC="$${POSIX_IPC_GUEST_RUSTC:-rustc}" &&
+GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
+
+.PHONY: demo test check guests setup bindings clean
+
+demo: setup ## A sandboxed guest and a native program over all three kinds
+	cargo build --bin posix-ipc
+	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
+	POSIX_IPC=$(CURDIR)/target/debug/posix-ipc \
+	GUEST=$(GUEST_TARGET)/wasm32-wasip2/release/conversation.wasm \
+	guest-examples/conversation/run
+
+test: setup check guests ## Every check and every test, with nothing skipped
+	POSIX_IPC_REQUIRE_GUESTS=1 cargo test
+
+check: ## Formatting, lints, documentation, bindings
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo check --no-default-features --lib
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib
+	cargo test --manifest-path guest-sdk/bindings/Cargo.toml --target-dir target/bindings
+
+guests: setup ## The guests of the tests and examples
+	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
+	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path tests/guest/Cargo.toml
+
+setup: ## The tool chains for guests
+	tools/setup-guests
+
+bindings: ## The committed guest bindings, from wit/
+	UPDATE_BINDINGS=1 cargo test --manifest-path guest-sdk/bindings/Cargo.toml --target-dir target/bindings
+
+clean:
+	cargo clean
