@@ -13,7 +13,8 @@ use crate::grant::{Kind, Right};
 use crate::quota::{Reservation, Resource};
 use crate::sys::limits;
 use crate::sys::message_queue::{Direction, MessageQueue, QueueSize};
-use crate::wait::{Patience, PollableQueue};
+use crate::sys::notification::Registration;
+use crate::wait::{self, Patience, PollableQueue};
 use std::sync::Arc;
 use wasmtime::component::{Resource as Handle, ResourceTable};
 use wasmtime_wasi::async_trait;
@@ -33,7 +34,10 @@ pub struct Queue {
 }
 
 /// A guest's registration for the arrival of a message.
-pub struct Notification {}
+pub struct Notification {
+    raw: Arc<Registration>,
+    _handle: Reservation,
+}
 
 const KIND: Kind = Kind::MessageQueue;
 
@@ -182,8 +186,14 @@ impl HostQueue for IpcCtxView<'_> {
         self.subscribe_queue(&this, Side::Writable)
     }
 
-    fn request_notification(&mut self, _: Handle<Queue>) -> Result<Handle<Notification>, Error> {
-        Err(ErrorCode::Unsupported.into())
+    fn request_notification(&mut self, this: Handle<Queue>) -> Result<Handle<Notification>, Error> {
+        let queue = self.table.get(&this)?;
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let raw = Registration::new(queue.raw.share())?.into();
+        Ok(self.table.push(Notification {
+            raw,
+            _handle: handle,
+        })?)
     }
 
     fn drop(&mut self, this: Handle<Queue>) -> wasmtime::Result<()> {
@@ -193,16 +203,23 @@ impl HostQueue for IpcCtxView<'_> {
 }
 
 impl HostNotification for IpcCtxView<'_> {
-    fn delivered(&mut self, _: Handle<Notification>) -> wasmtime::Result<bool> {
-        Ok(false)
+    fn delivered(&mut self, this: Handle<Notification>) -> wasmtime::Result<bool> {
+        Ok(self.table.get(&this)?.raw.is_delivered())
     }
 
-    fn subscribe(&mut self, _: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
-        Err(ErrorCode::Unsupported.into())
+    fn subscribe(&mut self, this: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
+        let raw = self.table.get(&this)?.raw.clone();
+        let pollable = self.ctx.reserve(Resource::Pollables, 1)?;
+        let told = self.table.push(Told {
+            raw,
+            _pollable: pollable,
+        })?;
+        subscribe(self.table, told).map_err(Error::Trap)
     }
 
     fn drop(&mut self, this: Handle<Notification>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
+        // Not left to the last share: a pollable may have one.
+        self.table.delete(this)?.raw.cancel();
         Ok(())
     }
 }
@@ -396,5 +413,18 @@ impl Pollable for Ready {
             Side::Readable => self.queue.readable().await,
             Side::Writable => self.queue.writable().await,
         }
+    }
+}
+
+/// Ready once the message has arrived or the registration is given up.
+struct Told {
+    raw: Arc<Registration>,
+    _pollable: Reservation,
+}
+
+#[async_trait]
+impl Pollable for Told {
+    async fn ready(&mut self) {
+        wait::told(&self.raw).await;
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! References: POSIX `<mqueue.h>`, Linux `mq_overview(7)`.
 
-use super::{Errno, Identity, Result, c_name, check};
+use super::{Errno, Identity, Result, c_name, check, notification};
 use rustix::fs::{Mode, Stat};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use tokio::io::Interest;
@@ -12,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 /// An open message queue, closed on drop. Its descriptor never blocks: waiting is
 /// done by polling it, which Linux allows.
 pub(crate) struct MessageQueue {
-    descriptor: OwnedFd,
+    descriptor: ManuallyDrop<OwnedFd>,
 }
 
 /// The directions that a queue is opened for.
@@ -75,7 +76,7 @@ impl MessageQueue {
         // SAFETY: `mq_open` has just given us this descriptor, which on Linux is a
         // file descriptor.
         Ok(Self {
-            descriptor: unsafe { OwnedFd::from_raw_fd(descriptor) },
+            descriptor: ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(descriptor) }),
         })
     }
 
@@ -90,7 +91,7 @@ impl MessageQueue {
     }
 
     fn stat(&self) -> Result<Stat> {
-        rustix::fs::fstat(&self.descriptor)
+        rustix::fs::fstat(self)
     }
 
     /// `mq_getattr`.
@@ -151,6 +152,13 @@ impl MessageQueue {
             }
         })?;
         Ok((length, priority))
+    }
+}
+
+impl Drop for MessageQueue {
+    fn drop(&mut self) {
+        // SAFETY: the field is not used after this.
+        notification::close(unsafe { ManuallyDrop::take(&mut self.descriptor) });
     }
 }
 

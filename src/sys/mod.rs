@@ -12,6 +12,7 @@ mod identity;
 pub(crate) mod limits;
 pub(crate) mod listing;
 pub(crate) mod message_queue;
+pub(crate) mod notification;
 pub(crate) mod semaphore;
 pub(crate) mod shared_memory;
 

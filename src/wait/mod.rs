@@ -10,7 +10,7 @@ mod queue;
 mod reactor;
 mod word;
 
-pub(crate) use queue::PollableQueue;
+pub(crate) use queue::{PollableQueue, told};
 
 use crate::error::{Error, ErrorCode};
 use reactor::Reactor;
