@@ -10,6 +10,7 @@ use crate::bindings::posix::ipc::types::{Access, OpenFlags};
 use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
+use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys::limits;
 use crate::sys::message_queue::{Direction, MessageQueue, QueueSize};
@@ -31,6 +32,7 @@ pub struct Queue {
     max_message_size: u32,
     _handle: Reservation,
     _charge: Option<Arc<Charge>>,
+    _entry: Entry,
 }
 
 /// A guest's registration for the arrival of a message.
@@ -124,7 +126,7 @@ impl HostQueue for IpcCtxView<'_> {
     ) -> Result<(), Error> {
         let queue = sendable(self.table, &this)?;
         let message = Message { payload, priority };
-        send(self.ctx, &queue, &message, Patience::new(timeout)).await
+        send(self.ctx, &queue, &message, self.ctx.patience(timeout)).await
     }
 
     async fn receive(
@@ -133,7 +135,7 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Message, Error> {
         let queue = receivable(self.table, &this)?;
-        queue.receive(self.ctx, Patience::new(timeout)).await
+        queue.receive(self.ctx, self.ctx.patience(timeout)).await
     }
 
     async fn send_batch(
@@ -143,7 +145,7 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<u32, Error> {
         let queue = sendable(self.table, &this)?;
-        let patience = Patience::new(timeout);
+        let patience = self.ctx.patience(timeout);
         let mut sent = 0;
         for message in &messages {
             match send(self.ctx, &queue, message, patience).await {
@@ -166,7 +168,7 @@ impl HostQueue for IpcCtxView<'_> {
         // bounds what one call holds.
         let capacity = queue.raw.get().attributes()?.size.max_messages;
         let mut messages = Vec::new();
-        let mut patience = Patience::new(timeout);
+        let mut patience = self.ctx.patience(timeout);
         while messages.len() < max.min(capacity) as usize {
             match queue.receive(self.ctx, patience).await {
                 Ok(message) => messages.push(message),
@@ -237,8 +239,10 @@ impl IpcCtxView<'_> {
         let max_message_size = raw.attributes()?.size.max_message_size;
         self.ctx.check_message_size(max_message_size)?;
         let (may_receive, may_send) = directions(access);
+        let identity = raw.identity()?;
         Ok(self.table.push(Queue {
             raw: Arc::new(PollableQueue::new(raw)),
+            _entry: self.ctx.ledger().opens(KIND, &permit.host_name, identity),
             name: permit.guest_name,
             may_receive,
             may_send,
@@ -333,9 +337,12 @@ fn create(
     let bytes = u64::from(size.max_messages) * u64::from(size.max_message_size);
     let bytes = ctx.reserve(Resource::MqBytes, bytes)?;
     let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
-    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size))?;
-    let identity = raw.identity()?;
-    ctx.created().add(KIND, permit, identity, &charge);
+    let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
+    let created = |identity| pending.created(identity);
+    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size), created)?;
+    let entry = pending.finish();
+    ctx.created()
+        .add(KIND, permit, raw.identity()?, &charge, entry);
     Ok((raw, charge))
 }
 

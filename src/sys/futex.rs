@@ -152,7 +152,7 @@ fn has_waitv() -> bool {
 
 fn layout_is_known() -> bool {
     let name = format!("/posix-ipc.self-test.{:016x}", rand::random::<u64>());
-    let Ok(semaphore) = Semaphore::create(&name, 0o600, 3) else {
+    let Ok(semaphore) = Semaphore::create(&name, 0o600, 3, |_| {}) else {
         return false;
     };
     let _ = super::semaphore::unlink(&name);

@@ -11,6 +11,7 @@ mod guard;
 mod identity;
 pub(crate) mod limits;
 pub(crate) mod listing;
+mod memory_file;
 pub(crate) mod message_queue;
 pub(crate) mod notification;
 pub(crate) mod semaphore;

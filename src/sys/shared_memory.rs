@@ -3,6 +3,7 @@
 //! References: POSIX `shm_open`, `ftruncate`, `mmap`; Linux `shm_overview(7)`.
 
 use super::guard::Guard;
+use super::memory_file::{self, MemoryFile};
 use super::{Errno, Identity, Result, TRUNCATED};
 use rustix::fs::{Mode, Stat};
 use rustix::mm::{MapFlags, ProtFlags};
@@ -33,24 +34,36 @@ impl SharedMemory {
         } else {
             OFlags::RDONLY
         };
-        Self::from_descriptor(shm::open(name, direction, Mode::empty())?, writable)
+        Ok(Self::from_file(
+            shm::open(name, direction, Mode::empty())?,
+            writable,
+        ))
     }
 
-    /// Creates an object of size 0 that must not exist, open for both directions.
-    pub(crate) fn create(name: &str, mode: u32) -> Result<Self> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        Self::from_descriptor(
-            shm::open(name, flags, Mode::from_raw_mode(mode & 0o777))?,
-            true,
-        )
+    /// Creates an object that must not exist, open for both directions. `created` is
+    /// told which object it is before it has its name.
+    pub(crate) fn create(
+        name: &str,
+        mode: u32,
+        size: u64,
+        created: impl FnOnce(Identity),
+    ) -> Result<Self> {
+        let file = MemoryFile::new(mode)?;
+        let identity = file.identity;
+        let this = Self::from_file(file.descriptor.try_clone().map_err(|_| Errno::MFILE)?, true);
+        this.resize(size)?;
+        created(identity);
+        file.publish(name.trim_start_matches('/'))?;
+        Ok(this)
     }
 
-    fn from_descriptor(descriptor: OwnedFd, writable: bool) -> Result<Self> {
-        Ok(Self {
+    /// Shared memory that is a file somewhere else.
+    pub(crate) fn from_file(descriptor: OwnedFd, writable: bool) -> Self {
+        Self {
             descriptor,
             writable,
             mapping: None,
-        })
+        }
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
@@ -70,6 +83,13 @@ impl SharedMemory {
 
     fn stat(&self) -> Result<Stat> {
         rustix::fs::fstat(&self.descriptor)
+    }
+
+    /// Grows a file and backs it with memory, so that a full file system is an error
+    /// here and not at some later access: `fallocate`.
+    pub(crate) fn reserve(&self, size: u64) -> Result<()> {
+        let mode = rustix::fs::FallocateFlags::empty();
+        retry(|| rustix::fs::fallocate(&self.descriptor, mode, 0, size))
     }
 
     /// `ftruncate`.
@@ -323,7 +343,7 @@ pub(crate) fn unlink(name: &str) -> Result<()> {
 
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &str) -> Result<Identity> {
-    let path = format!("/dev/shm/{}", name.trim_start_matches('/'));
+    let path = memory_file::path(name.trim_start_matches('/'));
     rustix::fs::lstat(path).map(|stat| Identity::of(&stat))
 }
 

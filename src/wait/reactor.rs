@@ -274,7 +274,7 @@ impl Shard {
             // turn after the next wake-up, or the next second.
             let words = &words[..words.len().min(futex::MAX_WORDS - 1)];
             match futex::wait_any(&self.bell, rung, words, LONGEST_SLEEP) {
-                Ok(index) => woken = index.map(|index| words[index].0.address()),
+                Ok(index) => woken = index.map(|index| words[index].0.clone()),
                 // A word changed, or a second is over, or an object is shorter
                 // than it was, which `fire` finds out.
                 Err(Errno::AGAIN | Errno::TIMEDOUT | Errno::INTR | Errno::FAULT) => {}
@@ -285,8 +285,15 @@ impl Shard {
 
     /// Fires the tasks for which it is worth looking. Returns the words that others
     /// still wait on, with the values that were looked at.
-    fn fire(&self, woken: Option<usize>) -> Vec<(Word, u32)> {
+    fn fire(&self, woken: Option<Word>) -> Vec<(Word, u32)> {
         let mut words = lock(&self.words);
+        if let Some(word) = &woken
+            && !words.contains_key(&word.address())
+        {
+            // Its task was gone before the thread knew.
+            let _ = word.wake(1);
+        }
+        let woken = woken.map(|word| word.address());
         let mut waiting = Vec::with_capacity(words.len());
         let mut idle = Vec::new();
         for (&address, waiters) in words.iter_mut() {
