@@ -70,6 +70,11 @@ impl Word {
         futex::wait(self.get(), Flags::empty(), expected, Some(&timespec(limit)))
     }
 
+    #[cfg(test)]
+    pub(crate) fn store_for_test(&self, value: u32) {
+        self.get().store(value, Ordering::SeqCst);
+    }
+
     /// Which word it is, however often its object is mapped in this process.
     pub(crate) fn address(&self) -> usize {
         self.get().as_ptr() as usize
@@ -131,6 +136,12 @@ fn entry(word: &AtomicU32, value: u32, flags: WaitFlags) -> Wait {
     wait.uaddr = WaitPtr::new(word.as_ptr().cast());
     wait.flags = flags | WaitFlags::SIZE_U32;
     wait
+}
+
+/// How many waiters the C library's `sem_post` would see.
+#[cfg(test)]
+pub(crate) fn announced(semaphore: &Semaphore) -> u64 {
+    semaphore.state_word().load(Ordering::SeqCst) / ONE_WAITER
 }
 
 /// One waiter in the upper half of glibc's `sem_t`.

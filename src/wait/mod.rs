@@ -8,6 +8,8 @@
 
 mod queue;
 mod reactor;
+#[cfg(test)]
+mod tests;
 mod word;
 
 pub(crate) use queue::{PollableQueue, told};
