@@ -167,8 +167,8 @@ static void shared_memory(void) {
 	SHOW(descriptor(shm_open("", O_RDWR | O_CREAT, 0600)));
 	SHOW(descriptor(shm_open("/", O_RDWR | O_CREAT, 0600)));
 	SHOW(descriptor(shm_open("/inner/slash", O_RDWR | O_CREAT, 0600)));
-	SHOW(descriptor(shm_open(of_length(255), O_RDWR | O_CREAT, 0600)));
-	SHOW(shm_unlink(of_length(255)));
+	SHOW(descriptor(shm_open(of_length(254), O_RDWR | O_CREAT, 0600)));
+	SHOW(shm_unlink(of_length(254)));
 	SHOW(descriptor(shm_open(of_length(256), O_RDWR | O_CREAT, 0600)));
 	SHOW(shm_unlink(name("none")));
 	SHOW(shm_unlink(""));
