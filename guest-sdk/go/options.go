@@ -44,7 +44,6 @@ func atMost(timeout time.Duration) wit.Option[uint64] {
 	return wit.Some(uint64(max(timeout, 0)))
 }
 
-
 // clamp makes a size of the host's one of Go's.
 func clamp(size uint64) int64 {
 	return int64(min(size, math.MaxInt64))
