@@ -363,8 +363,11 @@ fn create(
     Ok((raw, charge))
 }
 
-/// The grant's own limit.
+/// What an object can have at all, and the grant's own limit.
 fn check_size(ctx: &mut IpcCtx, permit: &Permit, size: u64) -> Result<(), Error> {
+    if i64::try_from(size).is_err() {
+        return Err(ErrorCode::Invalid.into());
+    }
     match permit.grant.max_size() {
         Some(max) if size > max => Err(ctx.over_grant(KIND, permit, "max-size", max, size)),
         _ => Ok(()),
