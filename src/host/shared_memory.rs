@@ -1,6 +1,6 @@
 //! The interface `shared-memory`.
 
-use super::open::{Opened, create_unique, directions, open_or_create, unlink_name};
+use super::open::{Opened, asked, create_unique, directions, open_or_create, unlink_name};
 use super::windows::Window;
 use crate::bindings::posix::ipc::shared_memory::{AtomicOperation, Host, HostSegment, WaitOutcome};
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
@@ -57,7 +57,9 @@ impl HostSegment for IpcCtxView<'_> {
         } else {
             &[Right::Read]
         };
-        let permit = self.ctx.permit(KIND, &name, rights)?;
+        let permit = self
+            .ctx
+            .permit(KIND, &name, rights, &asked(rights, flags))?;
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
         let mut charge = None;
         let opened = open_or_create(
