@@ -144,25 +144,31 @@ impl Running {
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
     }
 
+    /// Waits for its end, with its standard input open. None if a signal killed it.
+    #[track_caller]
+    pub fn wait(&mut self) -> Option<i32> {
+        let started = Instant::now();
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return status.code(),
+                None => assert!(started.elapsed() < FOREVER, "it does not end"),
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Closes its standard input and waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Ended {
         self.stdin = None;
-        let started = Instant::now();
-        let status = loop {
-            match self.child.try_wait().unwrap() {
-                Some(status) => break status,
-                None => assert!(started.elapsed() < FOREVER, "it does not end"),
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        };
+        let code = self.wait();
         let mut stdout = std::mem::take(&mut self.read);
         for line in self.lines.iter() {
             stdout += &line;
             stdout.push('\n');
         }
         Ended {
-            code: status.code(),
+            code,
             stdout,
             stderr: self.stderr.take().unwrap().join().unwrap(),
         }

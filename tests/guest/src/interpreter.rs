@@ -17,6 +17,18 @@ use crate::language::{
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
 
+/// `probe must LINE...`: the same, and the first error ends it with 1.
+pub fn must(lines: &[&str]) {
+    let mut interpreter = Interpreter::default();
+    for line in lines {
+        let outcome = interpreter.run(line);
+        println!("{}", printed(&outcome));
+        if outcome.is_err() {
+            std::process::exit(1);
+        }
+    }
+}
+
 pub fn main(lines: &[&str]) {
     let mut interpreter = Interpreter::default();
     if lines.is_empty() {

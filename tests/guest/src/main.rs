@@ -21,6 +21,7 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["do", ref lines @ ..] => interpreter::main(lines),
+        ["must", ref lines @ ..] => interpreter::must(lines),
         ["conformance", prefix] => conformance::main(prefix),
         ["peer", ref arguments @ ..] => peer::main(arguments),
         ["process", ref arguments @ ..] => process::main(arguments),
