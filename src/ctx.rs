@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, GrantError, Grants, Kind, NameError, PrivateNamespace, Right};
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
 use crate::wait::{Canceller, WaitStrategy, Waits};
+use crate::windows::{OpenWindows, Windows};
 use created::Created;
 use rand::seq::IndexedRandom;
 use std::collections::HashSet;
@@ -32,6 +33,7 @@ pub struct IpcHost {
 
 struct Shared {
     waits: Waits,
+    windows: Option<Windows>,
 }
 
 impl IpcHost {
@@ -45,11 +47,16 @@ impl IpcHost {
         IpcHostBuilder {
             strategy: WaitStrategy::default(),
             inline: Duration::from_micros(50),
+            windows: None,
         }
     }
 
     pub(crate) fn waits(&self) -> &Waits {
         &self.shared.waits
+    }
+
+    pub(crate) fn windows(&self) -> Option<&Windows> {
+        self.shared.windows.as_ref()
     }
 }
 
@@ -65,6 +72,7 @@ impl Default for IpcHost {
 pub struct IpcHostBuilder {
     strategy: WaitStrategy,
     inline: Duration,
+    windows: Option<Windows>,
 }
 
 impl IpcHostBuilder {
@@ -83,11 +91,19 @@ impl IpcHostBuilder {
         self
     }
 
+    /// Lets guests map objects into their memory where their grants say `map`: those
+    /// of the engine that was configured for it.
+    pub fn windows(mut self, windows: Windows) -> Self {
+        self.windows = Some(windows);
+        self
+    }
+
     /// The host.
     pub fn build(self) -> IpcHost {
         IpcHost {
             shared: Arc::new(Shared {
                 waits: Waits::new(self.strategy, self.inline),
+                windows: self.windows,
             }),
         }
     }
@@ -108,6 +124,7 @@ pub struct IpcCtx {
     per_grant: Vec<Option<Counter>>,
     created: Created,
     undo: Undo,
+    windows: OpenWindows,
     canceller: Canceller,
     denials: HashSet<String>,
 }
@@ -138,6 +155,14 @@ impl IpcCtx {
 
     pub(crate) fn undo(&mut self) -> &mut Undo {
         &mut self.undo
+    }
+
+    pub(crate) fn open_windows(&self) -> &OpenWindows {
+        &self.windows
+    }
+
+    pub(crate) fn open_windows_mut(&mut self) -> &mut OpenWindows {
+        &mut self.windows
     }
 
     /// Takes from the guest's quota, or tells it and the log that there is no more.
@@ -232,11 +257,34 @@ impl IpcCtx {
         rights: &[Right],
         created: bool,
     ) -> Error {
+        self.log_denial(kind, name, rights, created, false);
+        ErrorCode::NotPermitted.into()
+    }
+
+    /// As [`Self::deny`], of what a guest asks for to be faster and can do without: the
+    /// log tells of it only where it is set to tell more than problems.
+    pub(crate) fn deny_optional(&mut self, kind: Kind, name: &str, rights: &[Right]) -> Error {
+        self.log_denial(kind, name, rights, false, true);
+        ErrorCode::NotPermitted.into()
+    }
+
+    fn log_denial(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        rights: &[Right],
+        created: bool,
+        optional: bool,
+    ) {
         const MOST: usize = 100;
         let line = self.grants.denial(kind, name, rights, created).to_string();
         let target_full = self.denials.len() >= MOST;
         if !target_full && self.denials.insert(line.clone()) {
-            tracing::warn!(target: "posix_ipc::denied", guest = %self.label, "{line}");
+            if optional {
+                tracing::info!(target: "posix_ipc::denied", guest = %self.label, "{line}");
+            } else {
+                tracing::warn!(target: "posix_ipc::denied", guest = %self.label, "{line}");
+            }
             if self.denials.len() == MOST {
                 tracing::warn!(
                     target: "posix_ipc::denied", guest = %self.label,
@@ -244,7 +292,6 @@ impl IpcCtx {
                 );
             }
         }
-        ErrorCode::NotPermitted.into()
     }
 
     pub(crate) fn canceller_ref(&self) -> &Canceller {
@@ -319,6 +366,7 @@ impl IpcCtxBuilder {
             usage: Usage::new(self.quota),
             created: Created::default(),
             undo: Undo::default(),
+            windows: OpenWindows::default(),
             canceller: Canceller::new(),
             denials: HashSet::new(),
         })
