@@ -12,7 +12,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// An engine whose compiled guests are kept between runs.
 pub fn new() -> Result<Engine> {
     let mut config = Config::new();
-    config.concurrency_support(false).epoch_interruption(true);
+    config.concurrency_support(false).epoch_interruption(true).max_wasm_stack(4 << 20).async_stack_size(6 << 20);
     match cache() {
         Ok(cache) => config.cache(Some(cache)),
         Err(error) => {
