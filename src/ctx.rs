@@ -244,20 +244,22 @@ impl IpcCtx {
         }
     }
 
-    /// Looks up a name that the guest needs every one of the rights on.
+    /// Looks up a name that the guest needs every one of the rights on. If it lacks
+    /// one, the log says that it asked for `asked`.
     pub(crate) fn permit(
         &mut self,
         kind: Kind,
         name: &str,
         rights: &[Right],
+        asked: &[Right],
     ) -> Result<Permit, Error> {
-        let permit = self.find(kind, name, rights)?;
+        let permit = self.find(kind, name, asked)?;
         match rights
             .iter()
             .all(|&right| permit.grant.allows(right, false))
         {
             true => Ok(permit),
-            false => Err(self.deny(kind, name, rights, false)),
+            false => Err(self.deny(kind, name, asked, false)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The interface `message-queue`.
 
 use super::open::{
-    Opened, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
+    Opened, asked, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
 };
 use crate::bindings::posix::ipc::message_queue::{
     Attributes, Host, HostNotification, HostQueue, Message, QueueLimits,
@@ -63,7 +63,9 @@ impl HostQueue for IpcCtxView<'_> {
         let mut rights = Vec::with_capacity(2);
         rights.extend(may_receive.then_some(Right::Receive));
         rights.extend(may_send.then_some(Right::Send));
-        let permit = self.ctx.permit(KIND, &name, &rights)?;
+        let permit = self
+            .ctx
+            .permit(KIND, &name, &rights, &asked(&rights, flags))?;
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
         let direction = direction(access);
         let mut charge = None;

@@ -1,6 +1,6 @@
 //! The interface `shared-memory`.
 
-use super::open::{Opened, create_unique, directions, open_or_create, unlink_name};
+use super::open::{Opened, asked, create_unique, directions, open_or_create, unlink_name};
 use super::windows::Window;
 use crate::bindings::posix::ipc::shared_memory::{AtomicOperation, Host, HostSegment, WaitOutcome};
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
@@ -57,7 +57,9 @@ impl HostSegment for IpcCtxView<'_> {
         } else {
             &[Right::Read]
         };
-        let permit = self.ctx.permit(KIND, &name, rights)?;
+        let permit = self
+            .ctx
+            .permit(KIND, &name, rights, &asked(rights, flags))?;
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
         let mut charge = None;
         let opened = open_or_create(
@@ -363,8 +365,11 @@ fn create(
     Ok((raw, charge))
 }
 
-/// The grant's own limit.
+/// What an object can have at all, and the grant's own limit.
 fn check_size(ctx: &mut IpcCtx, permit: &Permit, size: u64) -> Result<(), Error> {
+    if i64::try_from(size).is_err() {
+        return Err(ErrorCode::Invalid.into());
+    }
     match permit.grant.max_size() {
         Some(max) if size > max => Err(ctx.over_grant(KIND, permit, "max-size", max, size)),
         _ => Ok(()),

@@ -7,7 +7,7 @@ use crate::objects;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::{Errno, Identity, message_queue};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::Path;
 
 /// What is known about the objects that hosts have created or hold.
 #[derive(Clone, Debug, Default)]
@@ -142,7 +142,7 @@ fn read(found: &mut Found, problems: &mut Vec<String>) -> io::Result<Option<Vec<
     }
 }
 
-fn unreadable(path: &PathBuf, why: &str) -> String {
+fn unreadable(path: &Path, why: &str) -> String {
     let path = path.display();
     format!("{path} is left alone: {why}; remove it once you know that it is not needed")
 }

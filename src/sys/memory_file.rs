@@ -15,6 +15,8 @@ const DIRECTORY: &str = "/dev/shm";
 pub(super) struct MemoryFile {
     pub(super) descriptor: OwnedFd,
     pub(super) identity: Identity,
+    /// The permission bits that the umask has left.
+    pub(super) mode: u32,
 }
 
 impl MemoryFile {
@@ -22,10 +24,11 @@ impl MemoryFile {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(mode & 0o777);
         let descriptor = rustix::fs::open(DIRECTORY, flags, mode)?;
-        let identity = Identity::of(&rustix::fs::fstat(&descriptor)?);
+        let stat = rustix::fs::fstat(&descriptor)?;
         Ok(Self {
             descriptor,
-            identity,
+            identity: Identity::of(&stat),
+            mode: stat.st_mode & 0o777,
         })
     }
 

@@ -56,7 +56,7 @@ impl Semaphore {
         }
         created(file.identity);
         file.publish(&file_name(name))?;
-        let this = Self::attach(name, (mode & 0o777, file.identity))?;
+        let this = Self::attach(name, (file.mode, file.identity))?;
         // A peer can have put another one in its place already. Then ours is gone.
         match Identity::mapped_at(this.raw.as_ptr() as usize) {
             Some(identity) if identity == file.identity => Ok(this),

@@ -5,9 +5,8 @@
 use super::guard::Guard;
 use super::memory_file::{self, MemoryFile};
 use super::{Errno, Identity, Result, TRUNCATED};
-use rustix::fs::{Mode, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::mm::{MapFlags, ProtFlags};
-use rustix::shm::{self, OFlags};
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,10 +33,15 @@ impl SharedMemory {
         } else {
             OFlags::RDONLY
         };
-        Ok(Self::from_file(
-            shm::open(name, direction, Mode::empty())?,
-            writable,
-        ))
+        // As the C library's `shm_open`, which follows no link that somebody has
+        // planted, and without getting stuck on a pipe.
+        let flags = direction | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let path = memory_file::path(file_name(name)?);
+        let this = Self::from_file(rustix::fs::open(path, flags, Mode::empty())?, writable);
+        match FileType::from_raw_mode(this.stat()?.st_mode) {
+            FileType::RegularFile => Ok(this),
+            _ => Err(Errno::INVAL),
+        }
     }
 
     /// Creates an object that must not exist, open for both directions. `created` is
@@ -53,7 +57,7 @@ impl SharedMemory {
         let this = Self::from_file(file.descriptor.try_clone().map_err(|_| Errno::MFILE)?, true);
         this.resize(size)?;
         created(identity);
-        file.publish(name.trim_start_matches('/'))?;
+        file.publish(file_name(name)?)?;
         Ok(this)
     }
 
@@ -338,13 +342,21 @@ impl Drop for Mapping {
 
 /// `shm_unlink`.
 pub(crate) fn unlink(name: &str) -> Result<()> {
-    shm::unlink(name)
+    rustix::fs::unlink(memory_file::path(file_name(name)?))
 }
 
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &str) -> Result<Identity> {
-    let path = memory_file::path(name.trim_start_matches('/'));
-    rustix::fs::lstat(path).map(|stat| Identity::of(&stat))
+    rustix::fs::lstat(memory_file::path(file_name(name)?)).map(|stat| Identity::of(&stat))
+}
+
+/// How the file of an object is called: never a path to somewhere else.
+fn file_name(name: &str) -> Result<&str> {
+    match name.trim_start_matches('/') {
+        "" | "." | ".." => Err(Errno::INVAL),
+        file if file.contains('/') => Err(Errno::INVAL),
+        file => Ok(file),
+    }
 }
 
 fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {

@@ -1,12 +1,12 @@
 //! `posix-ipc ls`: what semaphores, shared memory and message queues exist.
 
 use crate::holders::{Holder, Holders};
+use crate::output;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::UNIX_EPOCH;
@@ -85,11 +85,7 @@ impl Ls {
             Format::Table => table(&listed, &Users::read(), &Holders::read()),
             Format::Json => json(&listed, &Holders::read())?,
         };
-        match io::stdout().write_all(text.as_bytes()) {
-            // The reader has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            written => written?,
-        }
+        output::write(&text)?;
         Ok(if complete {
             ExitCode::SUCCESS
         } else {

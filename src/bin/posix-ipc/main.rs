@@ -10,6 +10,7 @@ mod log;
 mod ls;
 mod manifest;
 mod options;
+mod output;
 mod reap;
 mod rm;
 mod run;

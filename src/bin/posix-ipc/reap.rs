@@ -1,5 +1,6 @@
 //! `posix-ipc reap`: clean up after hosts that were killed.
 
+use crate::output;
 use anyhow::Result;
 use std::process::ExitCode;
 use wasmtime_posix_ipc::ledger::{self, Folder, Leftover, Reaped};
@@ -31,7 +32,7 @@ impl Args {
             false => ledger::reap(&folder)?,
         };
         for leftover in &survey.leftovers {
-            println!("{}", in_words(leftover, self.dry_run));
+            output::write(&format!("{}\n", in_words(leftover, self.dry_run)))?;
         }
         for problem in &survey.problems {
             eprintln!("posix-ipc: {problem}");
