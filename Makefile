@@ -6,7 +6,7 @@ GUEST_TARGET := $(CURDIR)/target/guests
 WITH_GUEST_TOOLS := . $(TOOLS)/env.sh && export RUSTC="$${POSIX_IPC_GUEST_RUSTC:-rustc}" &&
 GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
 
-.PHONY: demo test check guests setup bindings clean
+.PHONY: demo test check guests relay setup bindings clean
 
 demo: setup ## A sandboxed guest and a native program over all three kinds
 	cargo build --bin posix-ipc
@@ -28,6 +28,14 @@ check: ## Formatting, lints, documentation, bindings
 guests: setup ## The guests of the tests and examples
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path tests/guest/Cargo.toml
+	$(MAKE) relay
+
+# The C library goes to $(GUEST_TARGET)/c, where guest-sdk/c/posix-ipc-cc looks for it.
+relay: setup ## The example relay, in its compiled languages
+	mkdir -p $(GUEST_TARGET)/relay
+	guest-sdk/c/posix-ipc-cc -O2 guest-examples/relay/c/relay.c -o $(GUEST_TARGET)/relay/c.wasm
+	guest-sdk/go/posix-ipc-go build -o $(GUEST_TARGET)/relay/go.wasm guest-examples/relay/go
+	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/relay/rust/Cargo.toml
 
 setup: ## The tool chains for guests
 	tools/setup-guests

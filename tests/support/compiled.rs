@@ -274,6 +274,26 @@ pub fn guest_rust(folder: &Path) -> Option<Program> {
     guest_or_skip(guest, "Rust")
 }
 
+/// A Python script, run by a native Python that has the module `posix_ipc`.
+pub fn peer_python(script: &Path) -> Option<Program> {
+    let find = r#"
+        tools="${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}"
+        if [ -r "$tools/env.sh" ]; then . "$tools/env.sh"; fi
+        "${POSIX_IPC_PEER_PYTHON:-python3}" -c 'import sys, posix_ipc; print(sys.executable)'
+    "#;
+    let output = Command::new("sh").args(["-c", find]).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let python = String::from_utf8(output.stdout).unwrap();
+            Some(Program::Script(python.trim().into(), script.to_owned()))
+        }
+        _ => {
+            skip("no native Python with posix_ipc; run tools/setup-guests peers");
+            None
+        }
+    }
+}
+
 fn guest_or_skip(guest: Result<PathBuf, String>, language: &str) -> Option<Program> {
     match guest {
         Ok(path) => Some(Program::Guest(path)),
