@@ -257,8 +257,13 @@ pub fn guest_rust(folder: &Path) -> Option<Program> {
         // Cargo does not say where it puts what it builds.
         let script = r#"
             set -e
-            . "${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}/env.sh"
+            tools=${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}
+            if [ -r "$tools/env.sh" ]; then . "$tools/env.sh"; fi
             export RUSTC="${POSIX_IPC_GUEST_RUSTC:-rustc}"
+            if ! [ -d "$("$RUSTC" --print target-libdir --target wasm32-wasip2)" ]; then
+                echo "no wasm32-wasip2; run tools/setup-guests rust" >&2
+                exit 127
+            fi
             cd "$1"
             env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS \
                 cargo build --quiet --release --target wasm32-wasip2 --target-dir "$2"
@@ -322,7 +327,9 @@ fn build(
 ) -> Result<PathBuf, String> {
     type Built = HashMap<(PathBuf, String), Result<PathBuf, String>>;
     static BUILT: LazyLock<Mutex<Built>> = LazyLock::new(Mutex::default);
-    let mut built = BUILT.lock().unwrap();
+    let mut built = BUILT
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     let key = (source.to_owned(), suffix.to_owned());
     if let Some(done) = built.get(&key) {
         return done.clone();
@@ -339,7 +346,9 @@ fn build(
         }
         Ok(output) => {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            Err(format!("{command:?} failed: {}", stderr.trim()))
+            // As of a shell whose command is missing. What is there and fails is a bug.
+            assert_eq!(output.status.code(), Some(127), "{command:?}:\n{stderr}");
+            Err(stderr.trim().to_owned())
         }
         Err(error) => Err(format!("{command:?}: {error}")),
     };

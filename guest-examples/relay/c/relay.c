@@ -23,7 +23,7 @@ struct job {
 };
 
 static mqd_t jobs;
-static sem_t *room;
+static sem_t *room, *lock;
 static unsigned char *memory;
 
 static void die(const char *what) {
@@ -64,6 +64,31 @@ static uint32_t fnv(const unsigned char *bytes, uint32_t length) {
 	return hash;
 }
 
+/* The state of a slot, under the lock: others change its neighbours. */
+static void set_state(uint32_t index, unsigned char state) {
+	if (sem_wait(lock) != 0)
+		die("sem_wait");
+	memory[index] = state;
+	if (sem_post(lock) != 0)
+		die("sem_post");
+}
+
+static unsigned char state(uint32_t index) {
+	if (sem_wait(lock) != 0)
+		die("sem_wait");
+	unsigned char found = memory[index];
+	if (sem_post(lock) != 0)
+		die("sem_post");
+	return found;
+}
+
+static sem_t *open_semaphore(const char *text, int flags, unsigned value) {
+	sem_t *opened = sem_open(text, flags, 0600, value);
+	if (opened == SEM_FAILED)
+		die(text);
+	return opened;
+}
+
 static void map(int fd) {
 	memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
@@ -81,7 +106,7 @@ static void verify_transformed(uint32_t index) {
 	for (uint32_t i = 0; i < length; i++)
 		if (slot(index)[i] != (expected[i] ^ 0x5a))
 			fail("transformed byte", in_slot[index]);
-	memory[index] = FREE;
+	set_state(index, FREE);
 }
 
 /* Waits until a slot is not in use, and returns it free. */
@@ -89,9 +114,10 @@ static uint32_t take_slot(void) {
 	if (sem_wait(room) != 0)
 		die("sem_wait");
 	for (uint32_t index = 0; index < SLOTS; index++) {
-		if (memory[index] == FILLED)
+		unsigned char found = state(index);
+		if (found == FILLED)
 			continue;
-		if (memory[index] == TRANSFORMED)
+		if (found == TRANSFORMED)
 			verify_transformed(index);
 		return index;
 	}
@@ -100,9 +126,8 @@ static uint32_t take_slot(void) {
 }
 
 static void produce(const char *prefix, uint32_t count) {
-	room = sem_open(name(prefix, "room"), O_CREAT | O_EXCL, 0600, SLOTS);
-	if (room == SEM_FAILED)
-		die("sem_open");
+	room = open_semaphore(name(prefix, "room"), O_CREAT | O_EXCL, SLOTS);
+	lock = open_semaphore(name(prefix, "lock"), O_CREAT | O_EXCL, 1);
 	int fd = shm_open(name(prefix, "slots"), O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (fd < 0 || ftruncate(fd, SIZE) != 0)
 		die("shm_open");
@@ -120,7 +145,7 @@ static void produce(const char *prefix, uint32_t count) {
 		job.length = payload(seed, slot(index));
 		job.checksum = fnv(slot(index), job.length);
 		in_slot[index] = seed;
-		memory[index] = FILLED;
+		set_state(index, FILLED);
 		bytes += job.length;
 		if (mq_send(jobs, (char *)&job, sizeof job, 1 + seed % 3) != 0)
 			die("mq_send");
@@ -129,14 +154,16 @@ static void produce(const char *prefix, uint32_t count) {
 		if (sem_wait(room) != 0)
 			die("sem_wait");
 	for (uint32_t index = 0; index < SLOTS; index++) {
-		if (memory[index] == FILLED)
+		unsigned char found = state(index);
+		if (found == FILLED)
 			fail("count of free slots", in_slot[index]);
-		if (memory[index] == TRANSFORMED)
+		if (found == TRANSFORMED)
 			verify_transformed(index);
 	}
 	if (mq_send(jobs, "", 0, 0) != 0)
 		die("mq_send");
 	sem_unlink(name(prefix, "room"));
+	sem_unlink(name(prefix, "lock"));
 	shm_unlink(name(prefix, "slots"));
 	mq_unlink(name(prefix, "jobs"));
 	printf("produced %u jobs, %lu bytes\n", (unsigned)count, bytes);
@@ -150,9 +177,8 @@ static void consume(const char *prefix) {
 			die("mq_open");
 		usleep(1000);
 	}
-	room = sem_open(name(prefix, "room"), 0);
-	if (room == SEM_FAILED)
-		die("sem_open");
+	room = open_semaphore(name(prefix, "room"), 0, 0);
+	lock = open_semaphore(name(prefix, "lock"), 0, 0);
 	int fd = shm_open(name(prefix, "slots"), O_RDWR, 0);
 	if (fd < 0)
 		die("shm_open");
@@ -170,7 +196,7 @@ static void consume(const char *prefix) {
 			die("mq_receive");
 		if (length == 0)
 			break;
-		if (job.slot >= SLOTS || memory[job.slot] != FILLED)
+		if (job.slot >= SLOTS || state(job.slot) != FILLED)
 			fail("slot", job.seed);
 		if (priority != 1 + job.seed % 3)
 			fail("priority", job.seed);
@@ -183,7 +209,7 @@ static void consume(const char *prefix) {
 			fail("checksum", job.seed);
 		for (uint32_t i = 0; i < job.length; i++)
 			found[i] ^= 0x5a;
-		memory[job.slot] = TRANSFORMED;
+		set_state(job.slot, TRANSFORMED);
 		if (sem_post(room) != 0)
 			die("sem_post");
 		count++;

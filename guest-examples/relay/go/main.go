@@ -82,20 +82,27 @@ func checksum(content []byte) uint32 {
 	return hash.Sum32()
 }
 
-// stage has the memory that the two stages share.
+// stage has the memory that the two stages share, and the lock of the slots' states, whose
+// neighbours the other one changes.
 type stage struct {
 	memory *ipc.Segment
+	lock   *ipc.Semaphore
 }
 
 func (s stage) state(slot uint32) (byte, error) {
 	var state [1]byte
-	_, err := s.memory.ReadAt(state[:], int64(slot))
+	err := s.lock.Do(func() error {
+		_, err := s.memory.ReadAt(state[:], int64(slot))
+		return err
+	})
 	return state[0], err
 }
 
 func (s stage) setState(slot uint32, state byte) error {
-	_, err := s.memory.WriteAt([]byte{state}, int64(slot))
-	return err
+	return s.lock.Do(func() error {
+		_, err := s.memory.WriteAt([]byte{state}, int64(slot))
+		return err
+	})
 }
 
 func (s stage) get(slot uint32, length int) ([]byte, error) {
@@ -144,6 +151,10 @@ func produce(prefix string, count uint32) error {
 	if err != nil {
 		return err
 	}
+	lock, err := ipc.OpenSemaphore(prefix+".lock", ipc.Create|ipc.Exclusive, 0o600, 1)
+	if err != nil {
+		return err
+	}
 	memory, err := ipc.OpenSegmentSize(prefix+".slots", ipc.Create|ipc.Exclusive, 0o600, size)
 	if err != nil {
 		return err
@@ -155,7 +166,7 @@ func produce(prefix string, count uint32) error {
 		return err
 	}
 
-	s := stage{memory}
+	s := stage{memory, lock}
 	var inSlot [slots]uint32 // what was put there last
 	total := 0
 	for seed := uint32(1); seed <= count; seed++ {
@@ -203,6 +214,7 @@ func produce(prefix string, count uint32) error {
 	fmt.Printf("produced %d jobs, %d bytes\n", count, total)
 	return errors.Join(
 		ipc.UnlinkSemaphore(prefix+".room"),
+		ipc.UnlinkSemaphore(prefix+".lock"),
 		ipc.UnlinkSegment(prefix+".slots"),
 		ipc.UnlinkQueue(prefix+".jobs"),
 	)
@@ -223,12 +235,16 @@ func consume(prefix string) error {
 	if err != nil {
 		return err
 	}
+	lock, err := ipc.OpenSemaphore(prefix+".lock", 0, 0, 0)
+	if err != nil {
+		return err
+	}
 	memory, err := ipc.OpenSegment(prefix+".slots", 0, 0, ipc.ReadWrite)
 	if err != nil {
 		return err
 	}
 
-	s := stage{memory}
+	s := stage{memory, lock}
 	count, total, sum := 0, 0, uint32(0)
 	for {
 		message, err := jobs.Receive()

@@ -61,14 +61,20 @@ function unpack(bytes) {
 
 // A byte of state for each slot, and their payloads.
 class Slots {
-    constructor(memory) {
+    constructor(memory, lock) {
         this.memory = memory;
+        this.lock = lock; // of the states: others change their neighbours
     }
     state(slot) {
-        return this.memory.read(slot, 1)[0];
+        this.lock.acquire();
+        const state = this.memory.read(slot, 1)[0];
+        this.lock.release();
+        return state;
     }
     setState(slot, state) {
+        this.lock.acquire();
         this.memory.write(slot, Uint8Array.of(state));
+        this.lock.release();
     }
     get(slot, length) {
         return this.memory.read(HEADER + slot * SLOT_SIZE, length);
@@ -81,7 +87,8 @@ class Slots {
 function produce(prefix, count) {
     const created = { create: true, exclusive: true };
     const room = Semaphore.open(`${prefix}.room`, { ...created, value: SLOTS });
-    const slots = new Slots(SharedMemory.open(`${prefix}.slots`, { ...created, size: SIZE }));
+    const lock = Semaphore.open(`${prefix}.lock`, { ...created, value: 1 });
+    const slots = new Slots(SharedMemory.open(`${prefix}.slots`, { ...created, size: SIZE }), lock);
     // The queue comes last: where it is, the others are.
     const jobs = MessageQueue.open(`${prefix}.jobs`, {
         ...created,
@@ -119,6 +126,7 @@ function produce(prefix, count) {
     }
     jobs.send(new Uint8Array(0), { priority: 0 });
     Semaphore.unlink(`${prefix}.room`);
+    Semaphore.unlink(`${prefix}.lock`);
     SharedMemory.unlink(`${prefix}.slots`);
     MessageQueue.unlink(`${prefix}.jobs`);
     console.log(`produced ${count} jobs, ${total} bytes`);
@@ -138,7 +146,8 @@ function openJobs(name) {
 function consume(prefix) {
     const jobs = openJobs(`${prefix}.jobs`);
     const room = Semaphore.open(`${prefix}.room`);
-    const slots = new Slots(SharedMemory.open(`${prefix}.slots`));
+    const lock = Semaphore.open(`${prefix}.lock`);
+    const slots = new Slots(SharedMemory.open(`${prefix}.slots`), lock);
 
     let [count, total, checksum] = [0, 0, 0];
     for (;;) {

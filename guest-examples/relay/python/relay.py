@@ -60,15 +60,18 @@ def want(condition, what, seed):
 class Slots:
     """A byte of state for each slot, and their payloads."""
 
-    def __init__(self, shared_memory):
+    def __init__(self, shared_memory, lock):
+        self.lock = lock  # of the states: others change their neighbours
         self.memory = mmap.mmap(shared_memory.fd, SIZE)
         shared_memory.close_fd()
 
     def state(self, slot):
-        return self.memory[slot]
+        with self.lock:
+            return self.memory[slot]
 
     def set_state(self, slot, state):
-        self.memory[slot] = state
+        with self.lock:
+            self.memory[slot] = state
 
     def get(self, slot, length):
         start = HEADER + slot * SLOT_SIZE
@@ -82,7 +85,8 @@ class Slots:
 def produce(prefix, count):
     room = posix_ipc.Semaphore(f"{prefix}.room", posix_ipc.O_CREX, initial_value=SLOTS)
     memory = posix_ipc.SharedMemory(f"{prefix}.slots", posix_ipc.O_CREX, size=SIZE)
-    slots = Slots(memory)
+    lock = posix_ipc.Semaphore(f"{prefix}.lock", posix_ipc.O_CREX, initial_value=1)
+    slots = Slots(memory, lock)
     # The queue comes last: where it is, the others are.
     jobs = posix_ipc.MessageQueue(
         f"{prefix}.jobs", posix_ipc.O_CREX, max_messages=8, max_message_size=JOB.size, read=False
@@ -116,6 +120,7 @@ def produce(prefix, count):
             release(slot)
     jobs.send(b"", priority=0)
     room.unlink()
+    lock.unlink()
     memory.unlink()
     jobs.unlink()
     print(f"produced {count} jobs, {total} bytes")
@@ -129,7 +134,8 @@ def consume(prefix):
         except posix_ipc.ExistentialError:
             time.sleep(0.001)
     room = posix_ipc.Semaphore(f"{prefix}.room")
-    slots = Slots(posix_ipc.SharedMemory(f"{prefix}.slots"))
+    lock = posix_ipc.Semaphore(f"{prefix}.lock")
+    slots = Slots(posix_ipc.SharedMemory(f"{prefix}.slots"), lock)
 
     count = total = checksum = 0
     while True:

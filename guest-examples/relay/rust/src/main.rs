@@ -92,15 +92,21 @@ impl Job {
 }
 
 /// The slots in shared memory: a byte of state for each, and their payloads.
-struct Slots(Segment);
+struct Slots {
+    memory: Segment,
+    /// Guards the states: others change their neighbours.
+    lock: Semaphore,
+}
 
 impl Slots {
     fn state(&self, slot: u32) -> Result<u8> {
-        Ok(self.0.read(slot.into(), 1)?[0])
+        let _guard = self.lock.lock()?;
+        Ok(self.memory.read(slot.into(), 1)?[0])
     }
 
     fn set_state(&self, slot: u32, state: u8) -> Result<()> {
-        Ok(self.0.write(slot.into(), &[state])?)
+        let _guard = self.lock.lock()?;
+        Ok(self.memory.write(slot.into(), &[state])?)
     }
 
     fn offset(slot: u32) -> u64 {
@@ -108,7 +114,7 @@ impl Slots {
     }
 
     fn get(&self, slot: u32, length: usize) -> Result<Vec<u8>> {
-        let bytes = self.0.read(Self::offset(slot), length)?;
+        let bytes = self.memory.read(Self::offset(slot), length)?;
         if bytes.len() == length {
             Ok(bytes)
         } else {
@@ -117,15 +123,18 @@ impl Slots {
     }
 
     fn put(&self, slot: u32, bytes: &[u8]) -> Result<()> {
-        Ok(self.0.write(Self::offset(slot), bytes)?)
+        Ok(self.memory.write(Self::offset(slot), bytes)?)
     }
 }
 
 fn produce(prefix: &str, count: u32) -> Result<()> {
-    let [room_name, slots_name, jobs_name] =
-        ["room", "slots", "jobs"].map(|suffix| format!("{prefix}.{suffix}"));
+    let [room_name, lock_name, slots_name, jobs_name] =
+        ["room", "lock", "slots", "jobs"].map(|suffix| format!("{prefix}.{suffix}"));
     let room = Semaphore::create_new(&room_name, SLOTS)?;
-    let slots = Slots(Segment::create_new(&slots_name, SIZE)?);
+    let slots = Slots {
+        memory: Segment::create_new(&slots_name, SIZE)?,
+        lock: Semaphore::create_new(&lock_name, 1)?,
+    };
     // The queue comes last: where it is, the others are.
     let jobs = Queue::options()
         .create_new(true)
@@ -184,6 +193,7 @@ fn produce(prefix: &str, count: u32) -> Result<()> {
     }
     jobs.send(&[], 0)?;
     Semaphore::unlink(&room_name)?;
+    Semaphore::unlink(&lock_name)?;
     Segment::unlink(&slots_name)?;
     Queue::unlink(&jobs_name)?;
     println!("produced {count} jobs, {bytes} bytes");
@@ -191,7 +201,8 @@ fn produce(prefix: &str, count: u32) -> Result<()> {
 }
 
 fn consume(prefix: &str) -> Result<()> {
-    let [room, slots, jobs] = ["room", "slots", "jobs"].map(|suffix| format!("{prefix}.{suffix}"));
+    let [room, lock, slots, jobs] =
+        ["room", "lock", "slots", "jobs"].map(|suffix| format!("{prefix}.{suffix}"));
     let jobs = loop {
         match Queue::open(&jobs, Access::Read) {
             Err(error) if error.kind() == ErrorKind::NoEntry => sleep(Duration::from_millis(1)),
@@ -199,7 +210,10 @@ fn consume(prefix: &str) -> Result<()> {
         }
     };
     let room = Semaphore::open(&room)?;
-    let slots = Slots(Segment::open(&slots, Access::ReadWrite)?);
+    let slots = Slots {
+        memory: Segment::open(&slots, Access::ReadWrite)?,
+        lock: Semaphore::open(&lock)?,
+    };
 
     let (mut count, mut bytes, mut checksum) = (0, 0, 0u32);
     loop {
