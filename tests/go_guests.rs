@@ -43,6 +43,17 @@ fn memory_grows_and_is_collected() {
 }
 
 #[test]
+fn calls_beside_the_collector() {
+    let Some(guest) = guest_go(&repository().join("tests/go/kinds")) else {
+        return;
+    };
+    let names = Names::new();
+    names.queue("queue");
+    let output = guest.start(&names, ["churn", names.prefix()]).output();
+    assert_eq!(output, "churned\ndone\n");
+}
+
+#[test]
 fn the_program_of_the_manual_runs() {
     let [program] = &code_blocks(&repository().join("guest-sdk/go/README.md"), "go")[..] else {
         panic!("one program in the manual")

@@ -9,7 +9,7 @@
 // Close closes a handle; the object stays until its name is unlinked and its last handle
 // is closed. Names that the guest created are unlinked by the host when the guest ends,
 // unless it was told to keep them. A handle that is not closed is closed when it is
-// collected.
+// collected. The use of a handle after Close panics.
 //
 // Calls without a timeout wait for ever, and the timeouts of the others are measured on
 // the monotonic clock. While a call waits, the guest's other goroutines wait too: they

@@ -1,11 +1,14 @@
 package posixipc
 
 import (
+	"bytes"
 	"io/fs"
+	"strings"
 
+	queues "posixipc/internal/bindings/imports/posix_ipc_message_queue"
 	types "posixipc/internal/bindings/imports/posix_ipc_types"
-
-	wit "go.bytecodealliance.org/pkg/wit/types"
+	"posixipc/internal/wit/runtime"
+	wit "posixipc/internal/wit/types"
 )
 
 // Errno is the cause of an error. Compare with [errors.Is]; those that the package io/fs
@@ -133,22 +136,50 @@ func (e *Error) Timeout() bool { return e.Err.Timeout() }
 func failure(op, name string, code types.ErrorCode) error {
 	err := &Error{Op: op, Name: name, Err: Errno(code.Tag())}
 	if code.Tag() == types.ErrorCode_Other {
-		err.Detail = code.Other().SomeOr("")
+		err.Detail = strings.Clone(code.Other().SomeOr(""))
 	}
 	return err
 }
 
-// value turns the result of a call into Go's two.
+// enter begins a call of the host, whose name it returns: value(enter("open"), ...). What
+// the call returns lies in memory that the next one uses again.
+func enter(op string) string {
+	runtime.Enter()
+	return op
+}
+
+// value turns the result of a call into Go's two, and ends the call.
 func value[T any](op, name string, result wit.Result[T, types.ErrorCode]) (T, error) {
+	defer runtime.Leave()
 	if result.IsErr() {
 		var none T
 		return none, failure(op, name, result.Err())
 	}
-	return result.Ok(), nil
+	made := result.Ok()
+	switch made := any(&made).(type) {
+	case *[]byte:
+		*made = bytes.Clone(*made)
+	case *queues.Message:
+		made.Payload = bytes.Clone(made.Payload)
+	case *[]queues.Message:
+		all := make([]queues.Message, len(*made))
+		for i, message := range *made {
+			all[i] = queues.Message{Payload: bytes.Clone(message.Payload), Priority: message.Priority}
+		}
+		*made = all
+	}
+	return made, nil
 }
 
 // done is value for calls that return nothing.
 func done(op, name string, result wit.Result[wit.Unit, types.ErrorCode]) error {
 	_, err := value(op, name, result)
 	return err
+}
+
+// text calls what returns a string.
+func text(call func() string) string {
+	runtime.Enter()
+	defer runtime.Leave()
+	return strings.Clone(call())
 }

@@ -6,8 +6,7 @@ import (
 	"time"
 
 	types "posixipc/internal/bindings/imports/posix_ipc_types"
-
-	wit "go.bytecodealliance.org/pkg/wit/types"
+	wit "posixipc/internal/wit/types"
 )
 
 // Flag says how to open an object. The values are not those of package os.

@@ -3,11 +3,10 @@ package posixipc
 import (
 	"errors"
 
-	wasi "posixipc/internal/bindings/imports/wasi_io_poll"
-
 	types "posixipc/internal/bindings/imports/posix_ipc_types"
-
-	wit "go.bytecodealliance.org/pkg/wit/types"
+	wasi "posixipc/internal/bindings/imports/wasi_io_poll"
+	"posixipc/internal/wit/runtime"
+	wit "posixipc/internal/wit/types"
 )
 
 // Pollable is something to wait for.
@@ -44,6 +43,8 @@ func Poll(pollables ...*Pollable) []int {
 	for i, p := range pollables {
 		all[i] = p.raw
 	}
+	runtime.Enter()
+	defer runtime.Leave()
 	ready := wasi.Poll(all)
 	indices := make([]int, len(ready))
 	for i, index := range ready {

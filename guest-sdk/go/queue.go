@@ -5,8 +5,7 @@ import (
 	"time"
 
 	raw "posixipc/internal/bindings/imports/posix_ipc_message_queue"
-
-	wit "go.bytecodealliance.org/pkg/wit/types"
+	wit "posixipc/internal/wit/types"
 )
 
 // Queue is a bounded queue of messages with priorities, shared with native programs.
@@ -39,7 +38,7 @@ type Message struct {
 // OpenQueue opens a queue, and with [Create] makes it if it does not exist; perm and
 // limits are for a new one, and nil limits stand for the system's own. mq_open.
 func OpenQueue(name string, flag Flag, perm fs.FileMode, access Access, limits *QueueLimits) (*Queue, error) {
-	opened, err := value("open", name, raw.QueueOpen(name, uint8(flag), mode(perm), uint8(access), rawLimits(limits)))
+	opened, err := value(enter("open"), name, raw.QueueOpen(name, uint8(flag), mode(perm), uint8(access), rawLimits(limits)))
 	if err != nil {
 		return nil, err
 	}
@@ -49,16 +48,16 @@ func OpenQueue(name string, flag Flag, perm fs.FileMode, access Access, limits *
 // NewQueue makes a queue under a name that nobody has: the prefix, which starts with a
 // slash, and random letters and digits behind it.
 func NewQueue(prefix string, perm fs.FileMode, limits *QueueLimits) (*Queue, error) {
-	opened, err := value("create", prefix, raw.QueueCreateUnique(prefix, mode(perm), rawLimits(limits)))
+	opened, err := value(enter("create"), prefix, raw.QueueCreateUnique(prefix, mode(perm), rawLimits(limits)))
 	if err != nil {
 		return nil, err
 	}
-	return &Queue{opened, opened.Name()}, nil
+	return &Queue{opened, text(opened.Name)}, nil
 }
 
 // UnlinkQueue removes the name. The queue goes when its last handle is closed. mq_unlink.
 func UnlinkQueue(name string) error {
-	return done("unlink", name, raw.Unlink(name))
+	return done(enter("unlink"), name, raw.Unlink(name))
 }
 
 func rawLimits(limits *QueueLimits) wit.Option[raw.QueueLimits] {
@@ -73,29 +72,29 @@ func (q *Queue) Name() string { return q.name }
 
 // Mode returns the permission bits.
 func (q *Queue) Mode() (fs.FileMode, error) {
-	bits, err := value("mode", q.name, q.raw.Mode())
+	bits, err := value(enter("mode"), q.name, q.raw.Mode())
 	return fs.FileMode(bits), err
 }
 
 // Attributes returns the size and fill of the queue. mq_getattr.
 func (q *Queue) Attributes() (QueueAttributes, error) {
-	now, err := value("attributes", q.name, q.raw.Attributes())
+	now, err := value(enter("attributes"), q.name, q.raw.Attributes())
 	return QueueAttributes{QueueLimits(now.Limits), now.CurrentMessages}, err
 }
 
 // Send adds a message, and waits while the queue is full. mq_send.
 func (q *Queue) Send(payload []byte, priority uint32) error {
-	return done("send", q.name, q.raw.Send(payload, priority, forever))
+	return done(enter("send"), q.name, q.raw.Send(payload, priority, forever))
 }
 
 // SendTimeout is Send that fails with [ErrTimedOut] after some time. mq_timedsend.
 func (q *Queue) SendTimeout(payload []byte, priority uint32, timeout time.Duration) error {
-	return notBusy(done("send", q.name, q.raw.Send(payload, priority, atMost(timeout))))
+	return notBusy(done(enter("send"), q.name, q.raw.Send(payload, priority, atMost(timeout))))
 }
 
 // TrySend adds a message if there is room, and says whether it did.
 func (q *Queue) TrySend(payload []byte, priority uint32) (bool, error) {
-	return unlessBusy(done("send", q.name, q.raw.Send(payload, priority, atMost(0))))
+	return unlessBusy(done(enter("send"), q.name, q.raw.Send(payload, priority, atMost(0))))
 }
 
 // Receive takes the oldest message of the highest priority, and waits while the queue is
@@ -119,7 +118,7 @@ func (q *Queue) TryReceive() (Message, bool, error) {
 }
 
 func (q *Queue) receive(timeout wit.Option[uint64]) (Message, error) {
-	message, err := value("receive", q.name, q.raw.Receive(timeout))
+	message, err := value(enter("receive"), q.name, q.raw.Receive(timeout))
 	return Message(message), err
 }
 
@@ -140,7 +139,7 @@ func (q *Queue) sendBatch(messages []Message, timeout wit.Option[uint64]) (int, 
 	for i, message := range messages {
 		all[i] = raw.Message(message)
 	}
-	sent, err := value("send", q.name, q.raw.SendBatch(all, timeout))
+	sent, err := value(enter("send"), q.name, q.raw.SendBatch(all, timeout))
 	return int(sent), err
 }
 
@@ -156,7 +155,7 @@ func (q *Queue) ReceiveBatchTimeout(most int, timeout time.Duration) ([]Message,
 }
 
 func (q *Queue) receiveBatch(most int, timeout wit.Option[uint64]) ([]Message, error) {
-	all, err := value("receive", q.name, q.raw.ReceiveBatch(uint32(max(most, 0)), timeout))
+	all, err := value(enter("receive"), q.name, q.raw.ReceiveBatch(uint32(max(most, 0)), timeout))
 	messages := make([]Message, len(all))
 	for i, message := range all {
 		messages[i] = Message(message)
@@ -166,19 +165,19 @@ func (q *Queue) receiveBatch(most int, timeout wit.Option[uint64]) ([]Message, e
 
 // SubscribeReadable returns what is ready while the queue holds a message.
 func (q *Queue) SubscribeReadable() (*Pollable, error) {
-	return pollable("subscribe", q.name, q.raw.SubscribeReadable())
+	return pollable(enter("subscribe"), q.name, q.raw.SubscribeReadable())
 }
 
 // SubscribeWritable returns what is ready while the queue has room.
 func (q *Queue) SubscribeWritable() (*Pollable, error) {
-	return pollable("subscribe", q.name, q.raw.SubscribeWritable())
+	return pollable(enter("subscribe"), q.name, q.raw.SubscribeWritable())
 }
 
 // RequestNotification asks to be told, once, when a message arrives in the empty queue and
 // nobody waits to receive it. A queue has one such registration in the whole system:
 // [ErrBusy] says that it is taken. mq_notify.
 func (q *Queue) RequestNotification() (*Notification, error) {
-	registered, err := value("notify", q.name, q.raw.RequestNotification())
+	registered, err := value(enter("notify"), q.name, q.raw.RequestNotification())
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +201,7 @@ func (n *Notification) Delivered() bool { return n.raw.Delivered() }
 
 // Subscribe returns what is ready once the message has arrived.
 func (n *Notification) Subscribe() (*Pollable, error) {
-	return pollable("subscribe", n.name, n.raw.Subscribe())
+	return pollable(enter("subscribe"), n.name, n.raw.Subscribe())
 }
 
 // Close cancels the registration.

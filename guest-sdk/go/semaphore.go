@@ -17,7 +17,7 @@ type Semaphore struct {
 // OpenSemaphore opens a semaphore, and with [Create] makes it if it does not exist; perm
 // and value are for a new one. sem_open.
 func OpenSemaphore(name string, flag Flag, perm fs.FileMode, value_ uint32) (*Semaphore, error) {
-	opened, err := value("open", name, raw.SemaphoreOpen(name, uint8(flag), mode(perm), value_))
+	opened, err := value(enter("open"), name, raw.SemaphoreOpen(name, uint8(flag), mode(perm), value_))
 	if err != nil {
 		return nil, err
 	}
@@ -27,17 +27,17 @@ func OpenSemaphore(name string, flag Flag, perm fs.FileMode, value_ uint32) (*Se
 // NewSemaphore makes a semaphore under a name that nobody has: the prefix, which starts
 // with a slash, and random letters and digits behind it.
 func NewSemaphore(prefix string, perm fs.FileMode, value_ uint32) (*Semaphore, error) {
-	opened, err := value("create", prefix, raw.SemaphoreCreateUnique(prefix, mode(perm), value_))
+	opened, err := value(enter("create"), prefix, raw.SemaphoreCreateUnique(prefix, mode(perm), value_))
 	if err != nil {
 		return nil, err
 	}
-	return &Semaphore{opened, opened.Name()}, nil
+	return &Semaphore{opened, text(opened.Name)}, nil
 }
 
 // UnlinkSemaphore removes the name. The semaphore goes when its last handle is closed.
 // sem_unlink.
 func UnlinkSemaphore(name string) error {
-	return done("unlink", name, raw.Unlink(name))
+	return done(enter("unlink"), name, raw.Unlink(name))
 }
 
 // Name returns the name under which the guest knows it.
@@ -49,27 +49,27 @@ func (s *Semaphore) Mode() fs.FileMode { return fs.FileMode(s.raw.Mode()) }
 // Value returns the value, which others may change at any time: good for a display, not
 // for a decision. sem_getvalue.
 func (s *Semaphore) Value() (uint32, error) {
-	return value("value", s.name, s.raw.Value())
+	return value(enter("value"), s.name, s.raw.Value())
 }
 
 // Acquire takes one, and waits until there is one. sem_wait.
 func (s *Semaphore) Acquire() error {
-	return done("acquire", s.name, s.raw.Acquire(forever))
+	return done(enter("acquire"), s.name, s.raw.Acquire(forever))
 }
 
 // AcquireTimeout is Acquire that fails with [ErrTimedOut] after some time. sem_timedwait.
 func (s *Semaphore) AcquireTimeout(timeout time.Duration) error {
-	return notBusy(done("acquire", s.name, s.raw.Acquire(atMost(timeout))))
+	return notBusy(done(enter("acquire"), s.name, s.raw.Acquire(atMost(timeout))))
 }
 
 // TryAcquire takes one if there is one, and says whether it did. sem_trywait.
 func (s *Semaphore) TryAcquire() (bool, error) {
-	return unlessBusy(done("acquire", s.name, s.raw.TryAcquire()))
+	return unlessBusy(done(enter("acquire"), s.name, s.raw.TryAcquire()))
 }
 
 // Release gives one back, or adds one. sem_post.
 func (s *Semaphore) Release() error {
-	return done("release", s.name, s.raw.Release())
+	return done(enter("release"), s.name, s.raw.Release())
 }
 
 // Do calls a function between Acquire and Release.
@@ -88,12 +88,12 @@ func (s *Semaphore) Do(function func() error) (err error) {
 // Subscribe returns what is ready while the value is above 0. Being ready takes nothing:
 // follow it with TryAcquire.
 func (s *Semaphore) Subscribe() (*Pollable, error) {
-	return pollable("subscribe", s.name, s.raw.Subscribe())
+	return pollable(enter("subscribe"), s.name, s.raw.Subscribe())
 }
 
 // Map asks for the semaphore's memory page in the guest's address range.
 func (s *Semaphore) Map() (*Window, error) {
-	return window("map", s.name, s.raw.Map(probe))
+	return window(enter("map"), s.name, s.raw.Map(probe))
 }
 
 // Close closes the handle. sem_close.

@@ -7,11 +7,10 @@ import (
 	"time"
 
 	raw "posixipc/internal/bindings/imports/posix_ipc_shared_memory"
-	windows "posixipc/internal/bindings/imports/posix_ipc_windows"
-
 	types "posixipc/internal/bindings/imports/posix_ipc_types"
-
-	wit "go.bytecodealliance.org/pkg/wit/types"
+	windows "posixipc/internal/bindings/imports/posix_ipc_windows"
+	"posixipc/internal/wit/runtime"
+	wit "posixipc/internal/wit/types"
 )
 
 // Segment is an object of shared memory. It is an [io.ReaderAt] and an [io.WriterAt].
@@ -39,7 +38,7 @@ func OpenSegmentSize(name string, flag Flag, perm fs.FileMode, size int64) (*Seg
 }
 
 func openSegment(name string, flag Flag, perm fs.FileMode, size wit.Option[uint64], access Access) (*Segment, error) {
-	opened, err := value("open", name, raw.SegmentOpen(name, uint8(flag), mode(perm), size, uint8(access)))
+	opened, err := value(enter("open"), name, raw.SegmentOpen(name, uint8(flag), mode(perm), size, uint8(access)))
 	if err != nil {
 		return nil, err
 	}
@@ -52,17 +51,17 @@ func NewSegment(prefix string, perm fs.FileMode, size int64) (*Segment, error) {
 	if size < 0 {
 		return nil, &Error{Op: "create", Name: prefix, Err: ErrInvalid}
 	}
-	opened, err := value("create", prefix, raw.SegmentCreateUnique(prefix, mode(perm), uint64(size)))
+	opened, err := value(enter("create"), prefix, raw.SegmentCreateUnique(prefix, mode(perm), uint64(size)))
 	if err != nil {
 		return nil, err
 	}
-	return &Segment{opened, opened.Name()}, nil
+	return &Segment{opened, text(opened.Name)}, nil
 }
 
 // UnlinkSegment removes the name. The memory goes when its last handle is closed.
 // shm_unlink.
 func UnlinkSegment(name string) error {
-	return done("unlink", name, raw.Unlink(name))
+	return done(enter("unlink"), name, raw.Unlink(name))
 }
 
 // Name returns the name under which the guest knows it.
@@ -70,13 +69,13 @@ func (s *Segment) Name() string { return s.name }
 
 // Mode returns the permission bits.
 func (s *Segment) Mode() (fs.FileMode, error) {
-	bits, err := value("mode", s.name, s.raw.Mode())
+	bits, err := value(enter("mode"), s.name, s.raw.Mode())
 	return fs.FileMode(bits), err
 }
 
 // Size returns the size in bytes.
 func (s *Segment) Size() (int64, error) {
-	size, err := value("size", s.name, s.raw.Size())
+	size, err := value(enter("size"), s.name, s.raw.Size())
 	return clamp(size), err
 }
 
@@ -85,7 +84,7 @@ func (s *Segment) Truncate(size int64) error {
 	if size < 0 {
 		return &Error{Op: "truncate", Name: s.name, Err: ErrInvalid}
 	}
-	return done("truncate", s.name, s.raw.Resize(uint64(size)))
+	return done(enter("truncate"), s.name, s.raw.Resize(uint64(size)))
 }
 
 // ReadAt fills the buffer from an offset. It returns fewer bytes only together with an
@@ -96,16 +95,29 @@ func (s *Segment) ReadAt(buffer []byte, offset int64) (int, error) {
 	}
 	n := 0
 	for n < len(buffer) {
-		bytes, err := value("read", s.name, s.raw.Read(uint64(offset)+uint64(n), uint64(len(buffer)-n)))
+		read, err := s.read(buffer[n:], uint64(offset)+uint64(n))
 		if err != nil {
 			return n, err
 		}
-		if len(bytes) == 0 {
+		if read == 0 {
 			return n, io.EOF
 		}
-		n += copy(buffer[n:], bytes)
+		n += read
 	}
 	return n, nil
+}
+
+// The host copies at least this much with one call.
+const longestRead = 1 << 20
+
+func (s *Segment) read(buffer []byte, offset uint64) (int, error) {
+	runtime.Enter()
+	defer runtime.Leave()
+	result := s.raw.Read(offset, min(uint64(len(buffer)), longestRead))
+	if result.IsErr() {
+		return 0, failure("read", s.name, result.Err())
+	}
+	return copy(buffer, result.Ok()), nil
 }
 
 // WriteAt writes bytes at an offset. A segment never grows by it: if it is too short,
@@ -114,7 +126,7 @@ func (s *Segment) WriteAt(bytes []byte, offset int64) (int, error) {
 	if offset < 0 {
 		return 0, &Error{Op: "write", Name: s.name, Err: ErrInvalid}
 	}
-	if err := done("write", s.name, s.raw.Write(uint64(offset), bytes)); err != nil {
+	if err := done(enter("write"), s.name, s.raw.Write(uint64(offset), bytes)); err != nil {
 		return 0, err
 	}
 	return len(bytes), nil
@@ -127,7 +139,7 @@ func (s *Segment) ReadInto(buffer []byte, offset int64) (int, error) {
 	if offset < 0 {
 		return 0, &Error{Op: "read", Name: s.name, Err: ErrInvalid}
 	}
-	n, err := value("read", s.name, s.raw.ReadInto(uint64(offset), buffer))
+	n, err := value(enter("read"), s.name, s.raw.ReadInto(uint64(offset), buffer))
 	return int(n), err
 }
 
@@ -137,7 +149,7 @@ func (s *Segment) Map(offset, length int64, access Access) (*Window, error) {
 	if offset < 0 || length < 0 {
 		return nil, &Error{Op: "map", Name: s.name, Err: ErrInvalid}
 	}
-	return window("map", s.name, s.raw.Map(probe, uint64(offset), uint64(length), uint8(access)))
+	return window(enter("map"), s.name, s.raw.Map(probe, uint64(offset), uint64(length), uint8(access)))
 }
 
 // Close closes the handle.
@@ -161,12 +173,12 @@ type Uint32 struct {
 
 // Load returns the word.
 func (w Uint32) Load() (uint32, error) {
-	return value("load", w.s.name, w.s.raw.AtomicLoadU32(w.offset))
+	return value(enter("load"), w.s.name, w.s.raw.AtomicLoadU32(w.offset))
 }
 
 // Store sets the word.
 func (w Uint32) Store(new uint32) error {
-	return done("store", w.s.name, w.s.raw.AtomicStoreU32(w.offset, new))
+	return done(enter("store"), w.s.name, w.s.raw.AtomicStoreU32(w.offset, new))
 }
 
 // Add adds, wrapping around, and returns the word as it was before.
@@ -195,12 +207,12 @@ func (w Uint32) Swap(new uint32) (old uint32, err error) {
 }
 
 func (w Uint32) change(operation uint8, operand uint32) (uint32, error) {
-	return value("change", w.s.name, w.s.raw.AtomicRmwU32(w.offset, operation, operand))
+	return value(enter("change"), w.s.name, w.s.raw.AtomicRmwU32(w.offset, operation, operand))
 }
 
 // CompareAndSwap sets the word if it equals old, and says whether it did.
 func (w Uint32) CompareAndSwap(old, new uint32) (bool, error) {
-	before, err := value("change", w.s.name, w.s.raw.AtomicCompareExchangeU32(w.offset, old, new))
+	before, err := value(enter("change"), w.s.name, w.s.raw.AtomicCompareExchangeU32(w.offset, old, new))
 	return err == nil && before == old, err
 }
 
@@ -218,14 +230,14 @@ func (w Uint32) WaitTimeout(expected uint32, timeout time.Duration) (bool, error
 }
 
 func (w Uint32) wait(expected uint32, timeout wit.Option[uint64]) (bool, error) {
-	outcome, err := value("wait", w.s.name, w.s.raw.Wait(w.offset, expected, timeout))
+	outcome, err := value(enter("wait"), w.s.name, w.s.raw.Wait(w.offset, expected, timeout))
 	return err == nil && outcome == raw.WaitOutcome_Woken, err
 }
 
 // Wake wakes up to count of those who wait for the word, guests and native programs, and
 // returns how many. FUTEX_WAKE.
 func (w Uint32) Wake(count uint32) (uint32, error) {
-	return value("wake", w.s.name, w.s.raw.Notify(w.offset, count))
+	return value(enter("wake"), w.s.name, w.s.raw.Notify(w.offset, count))
 }
 
 // WakeAll wakes all of them.
@@ -239,12 +251,12 @@ type Uint64 struct {
 
 // Load returns the word.
 func (w Uint64) Load() (uint64, error) {
-	return value("load", w.s.name, w.s.raw.AtomicLoadU64(w.offset))
+	return value(enter("load"), w.s.name, w.s.raw.AtomicLoadU64(w.offset))
 }
 
 // Store sets the word.
 func (w Uint64) Store(new uint64) error {
-	return done("store", w.s.name, w.s.raw.AtomicStoreU64(w.offset, new))
+	return done(enter("store"), w.s.name, w.s.raw.AtomicStoreU64(w.offset, new))
 }
 
 // Add adds, wrapping around, and returns the word as it was before.
@@ -273,12 +285,12 @@ func (w Uint64) Swap(new uint64) (old uint64, err error) {
 }
 
 func (w Uint64) change(operation uint8, operand uint64) (uint64, error) {
-	return value("change", w.s.name, w.s.raw.AtomicRmwU64(w.offset, operation, operand))
+	return value(enter("change"), w.s.name, w.s.raw.AtomicRmwU64(w.offset, operation, operand))
 }
 
 // CompareAndSwap sets the word if it equals old, and says whether it did.
 func (w Uint64) CompareAndSwap(old, new uint64) (bool, error) {
-	before, err := value("change", w.s.name, w.s.raw.AtomicCompareExchangeU64(w.offset, old, new))
+	before, err := value(enter("change"), w.s.name, w.s.raw.AtomicCompareExchangeU64(w.offset, old, new))
 	return err == nil && before == old, err
 }
 

@@ -55,9 +55,17 @@ fn go_bindings_are_current() -> Result<()> {
         quiet: true,
         ..Default::default()
     };
-    let mut files = generate(options.build().as_mut())?;
-    // For exports, of which there are none.
-    let _ = files.remove("exports/wit_exports/wit_exports.go");
+    let mut files = Files::default();
+    for (name, text) in generate(options.build().as_mut())?.iter() {
+        // What is under the other folder is for exports, of which there are none.
+        if name.starts_with("imports/") {
+            // The SDK has its own of the module that bindings stand on: the published one
+            // allocates where a collection ends the guest, and keeps what it allocated.
+            let text = std::str::from_utf8(text)?;
+            let text = text.replace("go.bytecodealliance.org/pkg/wit/", "posixipc/internal/wit/");
+            files.push(name, text.as_bytes());
+        }
+    }
     check("guest-sdk/go/internal/bindings", &files)
 }
 

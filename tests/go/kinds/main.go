@@ -3,6 +3,7 @@
 //	kinds self PREFIX      everything within the guest
 //	kinds peer PREFIX      the native peer counts, writes and answers
 //	kinds heap             much memory and many goroutines
+//	kinds churn PREFIX     many calls that return much, beside the collector
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	ipc "posixipc"
 )
@@ -34,6 +36,8 @@ func main() {
 		peer(os.Args[2])
 	case "heap":
 		heap()
+	case "churn":
+		churn(os.Args[2])
 	default:
 		os.Exit(2)
 	}
@@ -150,7 +154,9 @@ func segments(prefix string) {
 	want("not equal", !must(word.Wait(2)))
 	_, err = word.WaitTimeout(1, 10*time.Millisecond)
 	fails(err, ipc.ErrTimedOut)
-	want("nobody", must(word.Wake(1)) == 0 && must(word.WakeAll()) == 0)
+	// Nobody waits any more, but the host may still have been about to notice.
+	must(word.Wake(1))
+	must(word.WakeAll())
 	_, err = memory.Uint32(2).Load()
 	fails(err, ipc.ErrInvalid)
 	long := memory.Uint64(8)
@@ -304,3 +310,52 @@ func heap() {
 	}
 	fmt.Println("total", total)
 }
+
+// What the host passes is asked for in the middle of a call: no collection may begin then,
+// and nothing of it may stay.
+func churn(prefix string) {
+	memory := must(ipc.OpenSegmentSize(prefix+".memory", ipc.Create, 0o600, 1<<20))
+	queue := must(ipc.OpenQueue(prefix+".queue", ipc.Create, 0o600, ipc.ReadWrite, &ipc.QueueLimits{MaxMessages: 4, MaxMessageSize: 8192}))
+	check(ipc.UnlinkSegment(prefix + ".memory"))
+	check(ipc.UnlinkQueue(prefix + ".queue"))
+	pattern := make([]byte, 1<<20)
+	for i := range pattern {
+		pattern[i] = byte(i*31 + i>>8)
+	}
+	must(memory.WriteAt(pattern, 0))
+	buffer := make([]byte, 1<<20)
+	for range 400 {
+		clear(buffer[:64])
+		must(memory.ReadAt(buffer, 0))
+		want("bytes", bytes.Equal(buffer[:64], pattern[:64]))
+	}
+	want("all bytes", bytes.Equal(buffer, pattern))
+
+	var kept [][]byte
+	for i := range 4000 {
+		check(queue.Send(pattern[i:i+4000], 0))
+		check(queue.Send(pattern[i:i+10], 1))
+		messages := must(queue.ReceiveBatch(2))
+		if i%1000 == 0 {
+			kept = append(kept, messages[1].Payload)
+		}
+		// A handle that only the collector closes.
+		if i%10 == 0 {
+			must(queue.SubscribeReadable())
+		}
+		if i%100 == 0 {
+			runtime.GC()
+		}
+		garbage = make([]byte, 16<<10)
+	}
+	for i, payload := range kept {
+		want("kept", bytes.Equal(payload, pattern[i*1000:i*1000+4000]))
+	}
+	// New memory comes from the top: where it is says how much there is of the old.
+	garbage = make([]byte, 64<<20)
+	top := uintptr(unsafe.Pointer(unsafe.SliceData(garbage)))
+	want(fmt.Sprint("little memory, not ", top>>20, " MiB"), top < 100<<20)
+	fmt.Println("churned")
+}
+
+var garbage []byte

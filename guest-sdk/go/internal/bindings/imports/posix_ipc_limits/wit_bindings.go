@@ -8,7 +8,7 @@ package posix_ipc_limits
 
 import (
         "posixipc/internal/bindings/imports/posix_ipc_message_queue"
-witRuntime "go.bytecodealliance.org/pkg/wit/runtime"
+witRuntime "posixipc/internal/wit/runtime"
 "unsafe"
 "runtime"
 )

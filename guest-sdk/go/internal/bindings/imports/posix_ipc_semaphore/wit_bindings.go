@@ -10,8 +10,8 @@ import (
         "posixipc/internal/bindings/imports/posix_ipc_types"
 "posixipc/internal/bindings/imports/posix_ipc_windows"
 "posixipc/internal/bindings/imports/wasi_io_poll"
-witRuntime "go.bytecodealliance.org/pkg/wit/runtime"
-witTypes "go.bytecodealliance.org/pkg/wit/types"
+witRuntime "posixipc/internal/wit/runtime"
+witTypes "posixipc/internal/wit/types"
 "unsafe"
 "runtime"
 )

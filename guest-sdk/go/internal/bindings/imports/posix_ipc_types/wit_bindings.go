@@ -7,7 +7,7 @@
 package posix_ipc_types
 
 import (
-        witTypes "go.bytecodealliance.org/pkg/wit/types"
+        witTypes "posixipc/internal/wit/types"
 )
 
 

@@ -7,7 +7,7 @@
 package posix_ipc_windows
 
 import (
-        witRuntime "go.bytecodealliance.org/pkg/wit/runtime"
+        witRuntime "posixipc/internal/wit/runtime"
 "runtime"
 )
 

@@ -7,7 +7,7 @@
 package wasi_io_poll
 
 import (
-        witRuntime "go.bytecodealliance.org/pkg/wit/runtime"
+        witRuntime "posixipc/internal/wit/runtime"
 "unsafe"
 "runtime"
 )
