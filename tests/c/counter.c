@@ -18,7 +18,6 @@
 struct shared {
 	sem_t lock;
 	long long count;
-	int last;
 	unsigned char marks[PLACES];
 };
 
@@ -59,17 +58,16 @@ int main(int argc, char **argv) {
 	}
 	if (argc != 5)
 		return 2;
-	int place = atoi(argv[3]), times = atoi(argv[4]), turns = 0;
+	int place = atoi(argv[3]), times = atoi(argv[4]), lost = 0;
 	for (int i = 1; i <= times; i++) {
+		lost += shared->marks[place] != (unsigned char)(i - 1);
 		shared->marks[place] = (unsigned char)i;
 		if (sem_wait(&shared->lock) != 0)
 			die("sem_wait");
 		shared->count++;
-		turns += shared->last != place;
-		shared->last = place;
 		if (sem_post(&shared->lock) != 0)
 			die("sem_post");
 	}
-	fprintf(stderr, "%d took turns %d times\n", place, turns);
+	printf("%d of its marks lost\n", lost);
 	return 0;
 }
