@@ -76,6 +76,22 @@ static word word_at(const char *memory) {
 	return value;
 }
 
+/* How much of two memories is the same from the start on, to the word. The C library's
+ * memcmp goes byte by byte. */
+static size_t same(const char *a, const char *b, size_t length) {
+	size_t at = 0;
+	for (; at + 4 * sizeof(word) <= length; at += 4 * sizeof(word)) {
+		word differences = 0;
+		for (size_t i = 0; i < 4 * sizeof(word); i += sizeof(word))
+			differences |= word_at(a + at + i) ^ word_at(b + at + i);
+		if (differences)
+			break;
+	}
+	while (at + sizeof(word) <= length && word_at(a + at) == word_at(b + at))
+		at += sizeof(word);
+	return at;
+}
+
 /* All bits of each byte in which the words differ. */
 static word changed_bytes(word a, word b) {
 	word x = a ^ b;
@@ -129,13 +145,14 @@ static size_t present(const struct mapping *m) {
 
 static void push_mapping(const struct mapping *m) {
 	const char *memory = memory_of(m), *common = common_of(m);
-	if (memcmp(memory, common, m->length) == 0)
+	size_t at = same(memory, common, m->length);
+	if (at == m->length)
 		return;
-	size_t end = present(m), at = 0;
+	size_t end = present(m);
 	while (at + sizeof(word) <= end) {
 		word changed = changed_bytes(word_at(memory + at), word_at(common + at));
 		if (changed == 0) {
-			at += sizeof(word);
+			at += same(memory + at, common + at, end - at);
 		} else if (~changed != 0) {
 			write_part_of_word(m, at, changed);
 			at += sizeof(word);
@@ -180,11 +197,12 @@ static bool pull_mapping(const struct mapping *m) {
 			return false;
 		}
 		size_t length = bytes.len;
-		const char *seen = m->block->common ? common_of(m) : memory_of(m);
-		if (length > 0 && memcmp(seen + at, bytes.ptr, length) != 0) {
-			memcpy(memory_of(m) + at, bytes.ptr, length);
+		const char *seen = m->block->common ? common_of(m) : memory_of(m), *found = (char *)bytes.ptr;
+		size_t known = same(seen + at, found, length);
+		if (known < length) {
+			memcpy(memory_of(m) + at + known, found + known, length - known);
 			if (m->block->common)
-				memcpy(common_of(m) + at, bytes.ptr, length);
+				memcpy(common_of(m) + at + known, found + known, length - known);
 		}
 		posix_ipc_list_u8_free(&bytes);
 		if (length == 0)
