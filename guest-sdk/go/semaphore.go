@@ -15,9 +15,9 @@ type Semaphore struct {
 }
 
 // OpenSemaphore opens a semaphore, and with [Create] makes it if it does not exist; perm
-// and value are for a new one. sem_open.
-func OpenSemaphore(name string, flag Flag, perm fs.FileMode, value_ uint32) (*Semaphore, error) {
-	opened, err := value(enter("open"), name, raw.SemaphoreOpen(name, uint8(flag), mode(perm), value_))
+// and initial, its value, are for a new one. sem_open.
+func OpenSemaphore(name string, flag Flag, perm fs.FileMode, initial uint32) (*Semaphore, error) {
+	opened, err := value(enter("open"), name, raw.SemaphoreOpen(name, uint8(flag), mode(perm), initial))
 	if err != nil {
 		return nil, err
 	}
@@ -26,8 +26,8 @@ func OpenSemaphore(name string, flag Flag, perm fs.FileMode, value_ uint32) (*Se
 
 // NewSemaphore makes a semaphore under a name that nobody has: the prefix, which starts
 // with a slash, and random letters and digits behind it.
-func NewSemaphore(prefix string, perm fs.FileMode, value_ uint32) (*Semaphore, error) {
-	opened, err := value(enter("create"), prefix, raw.SemaphoreCreateUnique(prefix, mode(perm), value_))
+func NewSemaphore(prefix string, perm fs.FileMode, initial uint32) (*Semaphore, error) {
+	opened, err := value(enter("create"), prefix, raw.SemaphoreCreateUnique(prefix, mode(perm), initial))
 	if err != nil {
 		return nil, err
 	}
