@@ -5,7 +5,7 @@
 //! long as it lives. Whoever finds a ledger that nobody locks has found what a dead
 //! host left, and finishes the cleanup, with [`reap`].
 //!
-//! The file is a row of records of one size, see [`record`]. It is written through a
+//! The file is a row of records of one size, described in `record.rs`. It is written through a
 //! mapping, which costs no system call and survives the death of the process.
 
 mod folder;
