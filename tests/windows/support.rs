@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use wasmtime::component::{Component, Instance, Linker, ResourceTable};
+use wasmtime::component::{Component, ComponentType, Instance, Lift, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::windows::Windows;
@@ -112,6 +112,35 @@ impl Drop for Object {
     }
 }
 
+/// A queue, for the guest's other end.
+pub struct Queue {
+    pub name: String,
+}
+
+impl Queue {
+    pub fn new() -> Self {
+        let name = unique();
+        let c_name = CString::new(name.clone()).unwrap();
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+        unsafe {
+            // Small: all queues of a user share one limit.
+            let mut size: libc::mq_attr = std::mem::zeroed();
+            (size.mq_maxmsg, size.mq_msgsize) = (2, 64);
+            let queue = libc::mq_open(c_name.as_ptr(), flags, 0o600, &mut size);
+            assert!(queue >= 0, "{}", std::io::Error::last_os_error());
+            libc::mq_close(queue);
+        }
+        Self { name }
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        let name = CString::new(self.name.clone()).unwrap();
+        unsafe { libc::mq_unlink(name.as_ptr()) };
+    }
+}
+
 /// How many mappings of this process show a file.
 pub fn mappings(file: &str) -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
@@ -171,6 +200,30 @@ impl WasiView for Data {
     }
 }
 
+/// More than the parameters that are passed in registers.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+#[allow(dead_code)]
+struct Many {
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+    e: u64,
+    f: u64,
+    g: u64,
+    h: u64,
+    i: u64,
+    j: u64,
+    k: u64,
+    l: u64,
+    m: u64,
+    n: u64,
+    o: u64,
+    p: u64,
+    q: u64,
+}
+
 /// An engine with windows, and a host for its guests.
 pub struct Host {
     pub engine: Engine,
@@ -202,6 +255,10 @@ impl Host {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
         wasmtime_posix_ipc::add_to_linker(&mut linker).unwrap();
+        let mut odd = linker.instance("odd").unwrap();
+        odd.func_wrap("many", |_, (_,): (Many,)| Ok(())).unwrap();
+        odd.func_wrap("lists", |_, (_, _): (Vec<String>, Vec<u32>)| Ok(()))
+            .unwrap();
         let mut host = IpcHost::builder();
         if let Some(windows) = windows {
             host = host.windows(windows);
@@ -292,6 +349,8 @@ pub struct Text<'a> {
     pub lowered: &'a str,
     /// Exports of the module `more`.
     pub more: &'a str,
+    /// What the core module imports of it.
+    pub uses: &'a str,
     /// What comes last in the component.
     pub exports: &'a str,
 }
@@ -304,6 +363,7 @@ impl Text<'_> {
         imports: "",
         lowered: "",
         more: "",
+        uses: "",
         exports: "",
     };
 
@@ -316,6 +376,7 @@ impl Text<'_> {
             imports,
             lowered,
             more,
+            uses,
             exports,
         } = self;
         let lifted: String = functions
@@ -352,6 +413,7 @@ impl Text<'_> {
                 (import "libc" "memory" (memory {memory}))
                 (import "libc" "forced" (global $forced (mut i32)))
                 (import "libc" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
+                {uses}
                 {CORE}
                 {core})
             (core instance $main (instantiate $main
@@ -360,6 +422,36 @@ impl Text<'_> {
                 (with "more" (instance {more}))))
             {lifted}
             {exports})"#
+        )
+    }
+}
+
+impl Text<'_> {
+    /// The component inside another, beside a third one that it imports.
+    pub fn component_beside(&self, name: &str, other: &str) -> String {
+        let exports: String = self
+            .functions
+            .iter()
+            .map(|name| format!(r#"(export "{name}" (func $guest "{name}"))"#))
+            .collect();
+        format!(
+            r#"(component
+            {INTERFACES}
+            {other}
+            (instance $other (instantiate ${name}))
+            (component $guest {})
+            (instance $guest (instantiate $guest
+                (with "wasi:io/poll@0.2.12" (instance $poll))
+                (with "posix:ipc/types@0.1.0" (instance $types))
+                (with "posix:ipc/windows@0.1.0" (instance $windows))
+                (with "posix:ipc/semaphore@0.1.0" (instance $semaphores))
+                (with "posix:ipc/shared-memory@0.1.0" (instance $segments))
+                (with "posix:ipc/message-queue@0.1.0" (instance $queues))
+                (with "{name}" (instance $other))))
+            {exports})"#,
+            self.component()
+                .trim_start_matches("(component")
+                .trim_end_matches(')'),
         )
     }
 }
