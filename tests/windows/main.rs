@@ -5,5 +5,6 @@ mod atomics;
 mod grants;
 mod life;
 mod rejected;
+mod sdk;
 mod shrunk;
 mod support;
