@@ -9,7 +9,7 @@ GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
 WITH_ATOMICS := CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS="-C target-feature=+atomics"
 ATOMICS_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)-atomics
 
-.PHONY: demo test check guests setup bindings clean
+.PHONY: bench demo test check guests setup bindings clean
 
 demo: setup ## A sandboxed guest and a native program over all three kinds
 	cargo build --bin posix-ipc
@@ -33,6 +33,10 @@ guests: setup ## The guests of the tests and examples
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path tests/guest/Cargo.toml
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path tests/windows/guest/Cargo.toml
+
+bench: setup ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"
+	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml
+	cargo bench --bench ipc -- $(BENCH)
 
 setup: ## The tool chains for guests
 	tools/setup-guests
