@@ -150,6 +150,8 @@ pub struct IpcCtx {
     undo: Undo,
     ledger: GuestLedger,
     windows: OpenWindows,
+    /// Room for what is read, kept from one time to the next.
+    spare: Arc<Vec<u8>>,
     canceller: Canceller,
     denials: HashSet<String>,
 }
@@ -194,6 +196,10 @@ impl IpcCtx {
         let longest = self.usage.quota().wait;
         let longest = longest.map(|wait| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
         Patience::new(timeout.into_iter().chain(longest).min())
+    }
+
+    pub(crate) fn spare(&mut self) -> &mut Arc<Vec<u8>> {
+        &mut self.spare
     }
 
     pub(crate) fn open_windows(&self) -> &OpenWindows {
@@ -409,6 +415,7 @@ impl IpcCtxBuilder {
             created: Created::default(),
             undo: Undo::default(),
             windows: OpenWindows::default(),
+            spare: Arc::default(),
             canceller: Canceller::new(),
             denials: HashSet::new(),
         })

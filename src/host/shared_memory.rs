@@ -146,8 +146,9 @@ impl HostSegment for IpcCtxView<'_> {
     }
 
     fn read(&mut self, this: Handle<Segment>, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
-        let length = length.min(LONGEST_READ) as usize;
-        Ok(self.table.get_mut(&this)?.raw.read(offset, length)?)
+        let mut bytes = Vec::new();
+        self.read_list(&this, offset, length, &mut bytes)?;
+        Ok(bytes)
     }
 
     fn write(&mut self, this: Handle<Segment>, offset: u64, data: Vec<u8>) -> Result<(), Error> {
@@ -304,6 +305,18 @@ impl IpcCtxView<'_> {
         data: &[u8],
     ) -> Result<(), Error> {
         Ok(self.writable(this)?.write(offset, data)?)
+    }
+
+    pub(super) fn read_list(
+        &mut self,
+        this: &Handle<Segment>,
+        offset: u64,
+        length: u64,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let length = length.min(LONGEST_READ) as usize;
+        let segment = &mut self.table.get_mut(this)?.raw;
+        Ok(segment.read(offset, length, bytes)?)
     }
 
     pub(super) fn read_segment(

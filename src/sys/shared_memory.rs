@@ -5,7 +5,7 @@
 use super::guard::Guard;
 use super::memory_file::{self, MemoryFile};
 use super::{Errno, Identity, Result, TRUNCATED};
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -80,9 +80,10 @@ impl SharedMemory {
             .map(|stat| Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o777)
     }
 
-    /// The size in bytes: `fstat`.
+    /// The size in bytes: `lseek` to the end, which takes a third of the time that
+    /// `fstat` does. Nothing else uses the position.
     pub(crate) fn size(&self) -> Result<u64> {
-        self.stat().map(|stat| stat.st_size as u64)
+        rustix::fs::seek(&self.descriptor, SeekFrom::End(0))
     }
 
     /// The object itself, to map it.
@@ -111,13 +112,15 @@ impl SharedMemory {
         retry(|| rustix::fs::ftruncate(&self.descriptor, size as u64))
     }
 
-    /// Copies up to `length` bytes out of the object, fewer only where it ends.
-    pub(crate) fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>> {
+    /// Replaces what is in `bytes` by up to `length` bytes of the object, fewer only
+    /// where it ends.
+    pub(crate) fn read(&mut self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<()> {
+        bytes.clear();
         let length = length.min(self.size_from(offset)?);
         if length == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let mut bytes = Vec::with_capacity(length);
+        bytes.reserve_exact(length);
         let buffer = &mut bytes.spare_capacity_mut()[..length];
         self.mapping(offset, length)?
             .copy_out(offset as usize, buffer);
@@ -129,7 +132,7 @@ impl SharedMemory {
             Err(TRUNCATED) => bytes.truncate(self.size_from(offset)?),
             intact => intact?,
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Copies bytes of the object over those of the buffer, fewer only where it ends,

@@ -88,7 +88,7 @@ impl Semaphore {
     pub fn value(&self) -> Result<u32> {
         #[cfg(feature = "atomics")]
         if let Some(page) = &self.page {
-            return page.value();
+            return Ok(page.value());
         }
         Ok(self.raw.value()?)
     }
@@ -98,8 +98,9 @@ impl Semaphore {
     /// # Errors
     ///
     /// [`Cancelled`](crate::ErrorKind::Cancelled) if the host ends the wait; nothing was taken then.
+    #[inline]
     pub fn acquire(&self) -> Result<()> {
-        if self.take()? == Some(true) {
+        if self.take() == Some(true) {
             return Ok(());
         }
         Ok(self.raw.acquire(None)?)
@@ -113,7 +114,7 @@ impl Semaphore {
     /// [`TimedOut`](crate::ErrorKind::TimedOut) if the time elapsed first,
     /// [`Cancelled`](crate::ErrorKind::Cancelled) if the host ends the wait; nothing was taken then.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<()> {
-        if self.take()? == Some(true) {
+        if self.take() == Some(true) {
             return Ok(());
         }
         let result = self.raw.acquire(Some(nanoseconds(timeout)));
@@ -127,8 +128,9 @@ impl Semaphore {
     ///
     /// Fails only if the host cannot reach it any more.
     #[must_use = "only the value tells whether one was taken"]
+    #[inline]
     pub fn try_acquire(&self) -> Result<bool> {
-        if let Some(taken) = self.take()? {
+        if let Some(taken) = self.take() {
             return Ok(taken);
         }
         match self.raw.try_acquire() {
@@ -145,10 +147,11 @@ impl Semaphore {
     ///
     /// [`Overflow`](crate::ErrorKind::Overflow) if the value is at its
     /// [maximum](crate::limits::semaphore_value_max).
+    #[inline]
     pub fn release(&self) -> Result<()> {
         #[cfg(feature = "atomics")]
         if let Some(page) = &self.page
-            && page.give()?
+            && page.give()
         {
             return Ok(());
         }
@@ -158,12 +161,12 @@ impl Semaphore {
     /// Takes one without the host if there is one, and says whether there was; none if the
     /// semaphore is not mapped.
     #[inline]
-    fn take(&self) -> Result<Option<bool>> {
+    fn take(&self) -> Option<bool> {
         #[cfg(feature = "atomics")]
         if let Some(page) = &self.page {
-            return page.take().map(Some);
+            return Some(page.take());
         }
-        Ok(None)
+        None
     }
 
     fn new(raw: raw::Semaphore, options: &SemaphoreOptions) -> Self {

@@ -151,6 +151,16 @@ impl Window {
         Ok(unsafe { &*word })
     }
 
+    /// The first word, of a window that is known to have one.
+    #[cfg(feature = "atomics")]
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(crate) fn first_u64(&self) -> &AtomicU64 {
+        debug_assert!(self.u64(0).is_ok());
+        // SAFETY: as for `u32`.
+        unsafe { &*self.as_ptr().cast::<AtomicU64>() }
+    }
+
     #[cfg(feature = "atomics")]
     #[inline]
     fn word<T>(&self, offset: usize) -> Result<*const T> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bindings::posix::ipc::semaphore as raw;
 use crate::window::PROBE;
-use crate::{Access, Result, Window};
+use crate::{Access, Window};
 
 /// `SEM_VALUE_MAX` of that library.
 const MOST: u64 = i32::MAX as u64;
@@ -22,37 +22,37 @@ impl Page {
     /// Maps a semaphore, where the host lets it be mapped.
     pub(super) fn of(semaphore: &raw::Semaphore) -> Option<Self> {
         let raw = semaphore.map(PROBE).ok()?;
-        let page = Self(Window::new(raw, Access::ReadWrite));
-        page.word().is_ok().then_some(page)
+        let page = Window::new(raw, Access::ReadWrite);
+        page.u64(0).is_ok().then_some(Self(page))
     }
 
-    fn word(&self) -> Result<&AtomicU64> {
-        self.0.u64(0)
+    #[inline]
+    fn word(&self) -> &AtomicU64 {
+        self.0.first_u64()
     }
 
     /// The value.
-    pub(super) fn value(&self) -> Result<u32> {
-        Ok(self.word()?.load(Ordering::SeqCst) as u32)
+    pub(super) fn value(&self) -> u32 {
+        self.word().load(Ordering::SeqCst) as u32
     }
 
     /// Takes one, and says whether there was one.
     #[inline]
-    pub(super) fn take(&self) -> Result<bool> {
+    pub(super) fn take(&self) -> bool {
         self.change(|state| (state as u32 > 0).then(|| state.wrapping_sub(1)))
     }
 
     /// Gives one back, unless somebody would have to be woken or the value is at its
     /// maximum; says whether it did.
     #[inline]
-    pub(super) fn give(&self) -> Result<bool> {
+    pub(super) fn give(&self) -> bool {
         self.change(|state| (state < MOST).then(|| state + 1))
     }
 
     #[inline]
-    fn change(&self, next: impl Fn(u64) -> Option<u64>) -> Result<bool> {
-        let changed = self
-            .word()?
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
-        Ok(changed.is_ok())
+    fn change(&self, next: impl Fn(u64) -> Option<u64>) -> bool {
+        self.word()
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
+            .is_ok()
     }
 }
