@@ -99,6 +99,7 @@ pub mod objects;
 pub mod quota;
 mod sys;
 mod wait;
+pub mod windows;
 
 pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcView};
 pub use error::{Error, ErrorCode};
