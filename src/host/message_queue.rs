@@ -27,8 +27,6 @@ pub struct Queue {
     name: String,
     may_receive: bool,
     may_send: bool,
-    /// As long as the longest message: the system insists on that.
-    buffer: Vec<u8>,
     max_message_size: u32,
     _handle: Reservation,
     _charge: Option<Arc<Charge>>,
@@ -173,7 +171,7 @@ impl HostQueue for IpcCtxView<'_> {
         let mut patience = self.ctx.patience(timeout);
         while messages.len() < max.min(capacity) as usize {
             match queue.receive(self.ctx, patience).await {
-                Ok(message) => messages.push(message),
+                Ok(message) => messages.push(kept(message)),
                 Err(error) if messages.is_empty() => return Err(error),
                 Err(_) => break,
             }
@@ -229,6 +227,44 @@ impl HostNotification for IpcCtxView<'_> {
 }
 
 impl IpcCtxView<'_> {
+    /// Sends without waiting.
+    pub(super) fn try_send(
+        &mut self,
+        this: &Handle<Queue>,
+        payload: &[u8],
+        priority: u32,
+    ) -> Result<(), Error> {
+        let queue = self.table.get(this)?;
+        if !queue.may_send {
+            return Err(ErrorCode::Access.into());
+        }
+        Ok(queue.raw.get().try_send(payload, priority)?)
+    }
+
+    /// Receives without waiting.
+    pub(super) fn try_receive(&mut self, this: &Handle<Queue>) -> Result<Message, Error> {
+        receivable(self.table, this)?.try_receive()
+    }
+
+    /// Receives up to `max` messages, and at least one, without waiting.
+    pub(super) fn try_receive_batch(
+        &mut self,
+        this: &Handle<Queue>,
+        max: u32,
+    ) -> Result<Vec<Message>, Error> {
+        let queue = receivable(self.table, this)?;
+        let capacity = queue.raw.get().attributes()?.size.max_messages;
+        let mut messages = Vec::new();
+        while messages.len() < max.min(capacity) as usize {
+            match queue.try_receive() {
+                Ok(message) => messages.push(kept(message)),
+                Err(error) if messages.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(messages)
+    }
+
     fn push_queue(
         &mut self,
         raw: MessageQueue,
@@ -248,7 +284,6 @@ impl IpcCtxView<'_> {
             name: permit.guest_name,
             may_receive,
             may_send,
-            buffer: Vec::new(),
             max_message_size,
             _handle: handle,
             _charge: charge,
@@ -302,16 +337,32 @@ fn receivable<'a>(
 
 impl Queue {
     async fn receive(&mut self, ctx: &IpcCtx, patience: Patience) -> Result<Message, Error> {
-        self.buffer.resize(self.max_message_size as usize, 0);
+        let (longest, mut payload) = (self.max_message_size as usize, Vec::new());
         let waits = ctx.host().waits();
-        let (length, priority) = waits
-            .receive(&self.raw, &mut self.buffer, patience, ctx.canceller_ref())
+        let priority = waits
+            .receive(
+                &self.raw,
+                longest,
+                &mut payload,
+                patience,
+                ctx.canceller_ref(),
+            )
             .await?;
-        Ok(Message {
-            payload: self.buffer[..length].to_vec(),
-            priority,
-        })
+        Ok(Message { payload, priority })
     }
+
+    fn try_receive(&self) -> Result<Message, Error> {
+        let (longest, mut payload) = (self.max_message_size as usize, Vec::new());
+        let priority = self.raw.get().try_receive(longest, &mut payload)?;
+        Ok(Message { payload, priority })
+    }
+}
+
+/// A message that is kept while others are received: without the room that the longest
+/// one would have taken.
+fn kept(mut message: Message) -> Message {
+    message.payload.shrink_to_fit();
+    message
 }
 
 async fn send(

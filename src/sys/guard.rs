@@ -2,10 +2,15 @@
 //!
 //! An access to a mapped page past the end of its object raises `SIGBUS`, which
 //! kills the process. Objects are shared with peers that may shrink them at any
-//! moment, so no check beforehand can help. Instead, ranges that the host itself
-//! accesses are registered here, and a handler puts a private page of zeros under
-//! an access that faults inside one: the access completes, and whoever made it
-//! then asks [`Guard::faulted`] and discards what it read.
+//! moment, so no check beforehand can help. Instead, ranges are registered here,
+//! and a handler decides by the address of a fault.
+//!
+//! - In a range that the host itself accesses it puts a private page of zeros under
+//!   the access, which completes; whoever made it then asks [`Guard::faulted`] and
+//!   discards what it read.
+//! - In a range that only compiled guests access it hands the fault to the handler
+//!   that wasmtime has for `SIGSEGV`, which ends the guest with a trap.
+//! - Everywhere else it does what would have been done without it.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -26,10 +31,21 @@ impl Guard {
     /// Until the guard is dropped the range must stay mapped, and it must be sound
     /// to replace any page of it by a private page of zeros.
     pub(super) unsafe fn new(start: *const c_void, length: usize) -> Self {
+        Self::register(start, length, Remedy::Mend)
+    }
+
+    /// Registers `length` bytes from `start` in which only compiled guests make
+    /// accesses. One that faults is a trap of the guest.
+    pub(super) fn trapping(start: *const c_void, length: usize) -> Self {
+        Self::register(start, length, Remedy::Trap)
+    }
+
+    fn register(start: *const c_void, length: usize, remedy: Remedy) -> Self {
         install_handler();
         let slot = FREE_SLOTS.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let slot = slot.unwrap_or_else(new_slot);
         slot.faulted.store(false, Ordering::SeqCst);
+        slot.traps.store(remedy == Remedy::Trap, Ordering::SeqCst);
         // The end is published last: a handler that runs between the two stores
         // sees an empty range.
         slot.start.store(start as usize, Ordering::SeqCst);
@@ -59,12 +75,22 @@ impl Drop for Guard {
     }
 }
 
+/// What is done about a fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// The access finds a page of zeros.
+    Mend,
+    /// The guest that made it is ended.
+    Trap,
+}
+
 /// A place in the list of ranges. A signal handler may not take locks, so slots
 /// are only ever added to the list, and re-used.
 struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
     faulted: AtomicBool,
+    traps: AtomicBool,
     next: AtomicPtr<Slot>,
 }
 
@@ -78,6 +104,7 @@ fn new_slot() -> &'static Slot {
         start: AtomicUsize::new(0),
         end: AtomicUsize::new(0),
         faulted: AtomicBool::new(false),
+        traps: AtomicBool::new(false),
         next: AtomicPtr::new(ptr::null_mut()),
     }));
     let new = ptr::from_ref(slot).cast_mut();
@@ -118,25 +145,57 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     // SAFETY: the kernel passes a valid `siginfo_t` to a `SA_SIGINFO` handler, and
     // `si_addr` is the address of the fault for `SIGBUS`.
     let address = unsafe { (*info).si_addr() } as usize;
-    if !mend(address) {
+    let done = match note(address) {
+        Some(Remedy::Mend) => replace_page(address),
+        Some(Remedy::Trap) => trap(info, context),
+        None => false,
+    };
+    if !done {
         chain(signal, info, context);
     }
 }
 
-/// Puts a page of zeros under the address if it lies in registered ranges.
-fn mend(address: usize) -> bool {
-    let mut found = false;
+/// Marks the registered ranges that the address lies in, and says what is to be
+/// done about them.
+fn note(address: usize) -> Option<Remedy> {
+    let mut remedy = None;
     let mut next = FIRST_SLOT.load(Ordering::SeqCst);
     // SAFETY: slots are never freed, and the list is only ever added to.
     while let Some(slot) = unsafe { next.as_ref() } {
         let range = slot.start.load(Ordering::SeqCst)..slot.end.load(Ordering::SeqCst);
         if range.contains(&address) {
             slot.faulted.store(true, Ordering::SeqCst);
-            found = true;
+            remedy = Some(match slot.traps.load(Ordering::SeqCst) {
+                true => Remedy::Trap,
+                false => Remedy::Mend,
+            });
         }
         next = slot.next.load(Ordering::SeqCst);
     }
-    found && replace_page(address)
+    remedy
+}
+
+/// Hands a fault to the handler for `SIGSEGV`. wasmtime, whose handler that is when
+/// a guest runs, takes a `SIGBUS` for the fault of the memory access that it is;
+/// where it finds that no guest made the access, it ends the process as the signal
+/// would have done.
+fn trap(info: *mut libc::siginfo_t, context: *mut c_void) -> bool {
+    // SAFETY: plain data, for which zero is valid, and a call that only reads the
+    // action and may be made in a signal handler. A handler with `SA_SIGINFO` is a
+    // function of this type.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGSEGV, ptr::null(), &mut action);
+        let handles = action.sa_sigaction != libc::SIG_DFL
+            && action.sa_sigaction != libc::SIG_IGN
+            && action.sa_flags & libc::SA_SIGINFO != 0;
+        if handles {
+            let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
+                std::mem::transmute(action.sa_sigaction);
+            handler(libc::SIGBUS, info, context);
+        }
+        handles
+    }
 }
 
 fn replace_page(address: usize) -> bool {

@@ -5,11 +5,15 @@
 use super::guard::Guard;
 use super::memory_file::{self, MemoryFile};
 use super::{Errno, Identity, Result, TRUNCATED, c_name, check, last_errno};
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{FileType, Mode, OFlags};
 use std::mem::ManuallyDrop;
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
+
+/// The bytes of a semaphore.
+pub(crate) const SIZE: u64 = size_of::<libc::sem_t>() as u64;
 
 /// An open named semaphore, closed on drop.
 pub(crate) struct Semaphore {
@@ -91,6 +95,18 @@ impl Semaphore {
 
     pub(crate) fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Opens the file behind the semaphore, which is found by its name: `Errno::NOENT`
+    /// if that is gone or leads to another one by now.
+    pub(crate) fn reopen(&self, name: &str) -> Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let descriptor =
+            rustix::fs::open(memory_file::path(&file_name(name)), flags, Mode::empty())?;
+        match Identity::of(&rustix::fs::fstat(&descriptor)?) == self.identity {
+            true => Ok(descriptor),
+            false => Err(Errno::NOENT),
+        }
     }
 
     /// `sem_getvalue`.

@@ -34,7 +34,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits)?;
-        let engine = engine::new()?;
+        let (engine, _) = engine::new(policy.maps())?;
         let component = engine::load(&engine, &self.guest)?;
         let linker = guest::linker(&engine)?;
         let imports = imports(&engine, &component);

@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, Config, Engine};
+use wasmtime_posix_ipc::windows::Windows;
 
 /// How often a guest that computes is made to look whether it should stop.
 const TICK: Duration = Duration::from_millis(10);
 
-/// An engine whose compiled guests are kept between runs.
-pub fn new() -> Result<Engine> {
+/// An engine whose compiled guests are kept between runs, and if guests are to map
+/// objects, their windows. They are compiled differently then: what is kept of them is
+/// kept apart, because compiled guests are found by the settings of their engine too.
+pub fn new(maps: bool) -> Result<(Engine, Option<Windows>)> {
     let mut config = Config::new();
+    let windows = maps.then(|| Windows::configure(&mut config));
     config.concurrency_support(false).epoch_interruption(true);
     match cache() {
         Ok(cache) => config.cache(Some(cache)),
@@ -20,7 +24,8 @@ pub fn new() -> Result<Engine> {
             config.cache(None)
         }
     };
-    Engine::new(&config).map_err(|error| anyhow!("{error:#}"))
+    let engine = Engine::new(&config).map_err(|error| anyhow!("{error:#}"))?;
+    Ok((engine, windows))
 }
 
 /// Lets the engine's guests be interrupted, as long as the process lives.

@@ -22,6 +22,10 @@ fn main() {
     match arguments[..] {
         ["do", ref lines @ ..] => interpreter::main(lines),
         ["must", ref lines @ ..] => interpreter::must(lines),
+        ["repeat", ref lines @ ..] => interpreter::repeat(lines),
+        ["end", how, ref lines @ ..] => {
+            interpreter::must_and(lines, || process::main(&how.split(' ').collect::<Vec<_>>()))
+        }
         ["conformance", prefix] => conformance::main(prefix),
         ["peer", ref arguments @ ..] => peer::main(arguments),
         ["process", ref arguments @ ..] => process::main(arguments),
