@@ -13,6 +13,7 @@
 //! - Everywhere else it does what would have been done without it.
 
 use std::ffi::{c_int, c_void};
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, compiler_fence};
 use std::sync::{Mutex, OnceLock};
@@ -48,8 +49,15 @@ impl Guard {
         slot.traps.store(remedy == Remedy::Trap, Ordering::SeqCst);
         // The end is published last: a handler that runs between the two stores
         // sees an empty range.
-        slot.start.store(start as usize, Ordering::SeqCst);
-        slot.end.store(start as usize + length, Ordering::SeqCst);
+        let range = start as usize..start as usize + length;
+        slot.start.store(range.start, Ordering::SeqCst);
+        slot.end.store(range.end, Ordering::SeqCst);
+        // The C library maps a semaphore once, however often it is opened, so the
+        // range may be one that has faulted before. A fault from now on marks this
+        // slot too.
+        if slots().any(|other| other.has_faulted_in(&range)) {
+            slot.faulted.store(true, Ordering::SeqCst);
+        }
         Self { slot }
     }
 
@@ -94,8 +102,28 @@ struct Slot {
     next: AtomicPtr<Slot>,
 }
 
+impl Slot {
+    /// Empty if the slot is free.
+    fn range(&self) -> Range<usize> {
+        self.start.load(Ordering::SeqCst)..self.end.load(Ordering::SeqCst)
+    }
+
+    fn has_faulted_in(&self, range: &Range<usize>) -> bool {
+        let own = self.range();
+        let meets = own.start < range.end && range.start < own.end;
+        meets && self.faulted.load(Ordering::SeqCst)
+    }
+}
+
 static FIRST_SLOT: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 static FREE_SLOTS: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+
+/// Every slot, those that are free included.
+fn slots() -> impl Iterator<Item = &'static Slot> {
+    // SAFETY: slots are never freed, and the list is only ever added to.
+    let slot = |pointer: &AtomicPtr<Slot>| unsafe { pointer.load(Ordering::SeqCst).as_ref() };
+    std::iter::successors(slot(&FIRST_SLOT), move |previous| slot(&previous.next))
+}
 
 /// Adds a slot to the list. It is leaked: the list lives as long as the process
 /// and is as long as the largest number of guards that ever lived at once.
@@ -159,18 +187,12 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut
 /// done about them.
 fn note(address: usize) -> Option<Remedy> {
     let mut remedy = None;
-    let mut next = FIRST_SLOT.load(Ordering::SeqCst);
-    // SAFETY: slots are never freed, and the list is only ever added to.
-    while let Some(slot) = unsafe { next.as_ref() } {
-        let range = slot.start.load(Ordering::SeqCst)..slot.end.load(Ordering::SeqCst);
-        if range.contains(&address) {
-            slot.faulted.store(true, Ordering::SeqCst);
-            remedy = Some(match slot.traps.load(Ordering::SeqCst) {
-                true => Remedy::Trap,
-                false => Remedy::Mend,
-            });
-        }
-        next = slot.next.load(Ordering::SeqCst);
+    for slot in slots().filter(|slot| slot.range().contains(&address)) {
+        slot.faulted.store(true, Ordering::SeqCst);
+        remedy = Some(match slot.traps.load(Ordering::SeqCst) {
+            true => Remedy::Trap,
+            false => Remedy::Mend,
+        });
     }
     remedy
 }

@@ -10,6 +10,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 /// The bytes of a semaphore.
@@ -71,6 +72,7 @@ impl Semaphore {
 
     fn attach(name: &str, (mode, identity): (u32, Identity)) -> Result<Self> {
         let name = c_name(name)?;
+        let _table = table();
         // SAFETY: the name is a C string.
         let raw = unsafe { libc::sem_open(name.as_ptr(), 0) };
         if raw == libc::SEM_FAILED {
@@ -127,7 +129,10 @@ impl Semaphore {
 
     /// `sem_clockwait` on the monotonic clock; blocks this thread for up to
     /// `limit`, then `Errno::TIMEDOUT`. An interrupted wait goes on.
-    pub(crate) fn acquire_within(&self, limit: Duration) -> Result<()> {
+    ///
+    /// Only for semaphores that no peer can reach: if one shrinks the file while the
+    /// C library waits, the C library ends the process.
+    pub(crate) fn wait_in_library(&self, limit: Duration) -> Result<()> {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let end = Duration::new(now.tv_sec as u64, now.tv_nsec as u32).saturating_add(limit);
         let end = libc::timespec {
@@ -177,6 +182,7 @@ impl Semaphore {
 
 impl Drop for Semaphore {
     fn drop(&mut self) {
+        let _table = table();
         // SAFETY: the semaphore was opened by `sem_open` and is not used after this,
         // and neither is the guard.
         unsafe {
@@ -184,6 +190,16 @@ impl Drop for Semaphore {
             libc::sem_close(self.raw.as_ptr());
         }
     }
+}
+
+/// Held while the C library's table of open semaphores changes and our guards with it:
+/// it gives the mapping that it has to whoever opens a semaphore again, also one that
+/// has faulted, and the guards are what tells.
+fn table() -> MutexGuard<'static, ()> {
+    static TABLE: Mutex<()> = Mutex::new(());
+    TABLE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// What the file of a new semaphore holds.

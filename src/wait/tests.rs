@@ -114,7 +114,7 @@ fn a_native_waiter_gets_the_token_that_a_cancelled_guest_was_woken_for() {
             thread::sleep(SETTLED);
             // Behind the guest in the queue of the kernel.
             let native = semaphore.clone();
-            let native = thread::spawn(move || native.acquire_within(FOREVER / 2));
+            let native = thread::spawn(move || native.wait_in_library(FOREVER / 2));
             thread::sleep(SETTLED);
             semaphore.release().unwrap();
             thread::sleep(SETTLED);
