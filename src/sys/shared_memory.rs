@@ -116,7 +116,7 @@ impl SharedMemory {
     /// where it ends.
     pub(crate) fn read(&mut self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<()> {
         bytes.clear();
-        let length = length.min(self.size_from(offset)?);
+        let length = self.reach(offset, length)?;
         if length == 0 {
             return Ok(());
         }
@@ -138,7 +138,7 @@ impl SharedMemory {
     /// Copies bytes of the object over those of the buffer, fewer only where it ends,
     /// and gives how many. What is behind them in the buffer is unspecified.
     pub(crate) fn read_into(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        let length = buffer.len().min(self.size_from(offset)?);
+        let length = self.reach(offset, buffer.len())?;
         if length == 0 {
             return Ok(0);
         }
@@ -148,6 +148,23 @@ impl SharedMemory {
             Err(TRUNCATED) => Ok(length.min(self.size_from(offset)?)),
             intact => intact.map(|()| length),
         }
+    }
+
+    /// How much of a range the object has. That much is mapped.
+    fn reach(&mut self, offset: u64, length: usize) -> Result<usize> {
+        // A peer may shrink the object between the look at its size and the mapping.
+        const MOST_TRIES: usize = 100;
+        for _ in 0..MOST_TRIES {
+            let length = length.min(self.size_from(offset)?);
+            match length {
+                0 => return Ok(0),
+                length => match self.mapping(offset, length) {
+                    Err(TRUNCATED) => {}
+                    mapping => return mapping.map(|_| length),
+                },
+            }
+        }
+        Err(TRUNCATED)
     }
 
     fn size_from(&self, offset: u64) -> Result<usize> {
