@@ -210,8 +210,8 @@ mod tests {
         let told = Registration::new(one.clone()).unwrap();
         two.try_send(b"second", 0).unwrap();
         assert!(!told.is_delivered(), "the queue was not empty");
-        two.try_receive(&mut [0; 8]).unwrap();
-        two.try_receive(&mut [0; 8]).unwrap();
+        two.try_receive(8, &mut Vec::new()).unwrap();
+        two.try_receive(8, &mut Vec::new()).unwrap();
         assert!(!told.is_delivered());
         two.try_send(b"third", 0).unwrap();
         assert!(
@@ -220,7 +220,7 @@ mod tests {
         );
         // Used up, so that another one is possible.
         let again = Registration::new(two.clone()).unwrap();
-        two.try_receive(&mut [0; 8]).unwrap();
+        two.try_receive(8, &mut Vec::new()).unwrap();
         one.try_send(b"fourth", 0).unwrap();
         assert!(again.is_delivered());
     }
@@ -246,7 +246,7 @@ mod tests {
         two.try_send(b"it", 0).unwrap();
         let second = Registration::new(two.clone()).unwrap();
         drop(first);
-        two.try_receive(&mut [0; 8]).unwrap();
+        two.try_receive(8, &mut Vec::new()).unwrap();
         one.try_send(b"again", 0).unwrap();
         assert!(second.is_delivered());
     }
