@@ -224,6 +224,8 @@ class MessageQueue(NamedObject):
 
 def unlink(name: str) -> None:
     """Removes a queue's name."""
+    if not name.startswith("/"):
+        raise ExistentialError("No queue exists with the specified name")
     try:
         _host.message_queue.unlink(_arguments.queue_name(name))
     except Err as error:
