@@ -11,8 +11,10 @@ pub(crate) use undo::Held;
 
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, GrantError, Grants, Kind, NameError, PrivateNamespace, Right};
+use crate::ledger::{Folder, GuestLedger, Ledger};
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
-use crate::wait::{Canceller, WaitStrategy, Waits};
+use crate::sys::semaphore::Semaphore;
+use crate::wait::{Canceller, Patience, WaitStrategy, Waits};
 use created::Created;
 use rand::seq::IndexedRandom;
 use std::collections::HashSet;
@@ -32,6 +34,7 @@ pub struct IpcHost {
 
 struct Shared {
     waits: Waits,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl IpcHost {
@@ -45,6 +48,7 @@ impl IpcHost {
         IpcHostBuilder {
             strategy: WaitStrategy::default(),
             inline: Duration::from_micros(50),
+            ledger: None,
         }
     }
 
@@ -65,6 +69,7 @@ impl Default for IpcHost {
 pub struct IpcHostBuilder {
     strategy: WaitStrategy,
     inline: Duration,
+    ledger: Option<Folder>,
 }
 
 impl IpcHostBuilder {
@@ -83,11 +88,30 @@ impl IpcHostBuilder {
         self
     }
 
-    /// The host.
+    /// Writes down in this folder what the guests create and hold, so that
+    /// [`ledger::reap`](crate::ledger::reap) can clean up after a host that was
+    /// killed. Without a ledger nothing is written anywhere.
+    pub fn ledger(mut self, folder: Folder) -> Self {
+        self.ledger = Some(folder);
+        self
+    }
+
+    /// The host. If the ledger cannot be started the log says so, and the host works
+    /// without one.
     pub fn build(self) -> IpcHost {
+        let start = |folder: Folder| {
+            let no_ledger = |error| {
+                tracing::warn!(
+                    "no ledger ({error}): if this process is killed, what its guests \
+                     created stays"
+                );
+            };
+            Ledger::create(&folder).map_err(no_ledger).ok()
+        };
         IpcHost {
             shared: Arc::new(Shared {
                 waits: Waits::new(self.strategy, self.inline),
+                ledger: self.ledger.and_then(start),
             }),
         }
     }
@@ -108,6 +132,7 @@ pub struct IpcCtx {
     per_grant: Vec<Option<Counter>>,
     created: Created,
     undo: Undo,
+    ledger: GuestLedger,
     canceller: Canceller,
     denials: HashSet<String>,
 }
@@ -132,12 +157,26 @@ impl IpcCtx {
         &self.host
     }
 
+    pub(crate) fn ledger(&self) -> &GuestLedger {
+        &self.ledger
+    }
+
     pub(crate) fn created(&mut self) -> &mut Created {
         &mut self.created
     }
 
-    pub(crate) fn undo(&mut self) -> &mut Undo {
-        &mut self.undo
+    /// The counter for a semaphore that is given back when the guest ends.
+    pub(crate) fn undo(&mut self, semaphore: &Arc<Semaphore>, host_name: &str) -> Arc<Held> {
+        self.undo.of(semaphore, || {
+            self.ledger.undoes(host_name, semaphore.identity())
+        })
+    }
+
+    /// The wait that the guest asks for, not longer than its quota allows.
+    pub(crate) fn patience(&self, timeout: Option<u64>) -> Patience {
+        let longest = self.usage.quota().wait;
+        let longest = longest.map(|wait| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        Patience::new(timeout.into_iter().chain(longest).min())
     }
 
     /// Takes from the guest's quota, or tells it and the log that there is no more.
@@ -205,20 +244,22 @@ impl IpcCtx {
         }
     }
 
-    /// Looks up a name that the guest needs every one of the rights on.
+    /// Looks up a name that the guest needs every one of the rights on. If it lacks
+    /// one, the log says that it asked for `asked`.
     pub(crate) fn permit(
         &mut self,
         kind: Kind,
         name: &str,
         rights: &[Right],
+        asked: &[Right],
     ) -> Result<Permit, Error> {
-        let permit = self.find(kind, name, rights)?;
+        let permit = self.find(kind, name, asked)?;
         match rights
             .iter()
             .all(|&right| permit.grant.allows(right, false))
         {
             true => Ok(permit),
-            false => Err(self.deny(kind, name, rights, false)),
+            false => Err(self.deny(kind, name, asked, false)),
         }
     }
 
@@ -313,6 +354,7 @@ impl IpcCtxBuilder {
         };
         Ok(IpcCtx {
             host: host.clone(),
+            ledger: GuestLedger::new(host.shared.ledger.clone(), &self.label),
             label: self.label,
             per_grant: grants.iter().map(counter).collect(),
             grants,

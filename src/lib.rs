@@ -8,6 +8,7 @@ mod ctx;
 mod error;
 pub mod grant;
 mod host;
+pub mod ledger;
 pub mod objects;
 pub mod quota;
 mod sys;

@@ -2,6 +2,7 @@
 
 use super::Permit;
 use crate::grant::Kind;
+use crate::ledger::Entry;
 use crate::objects::{identify, remove};
 use crate::quota::Reservation;
 use crate::sys::{self, Identity};
@@ -21,6 +22,7 @@ struct Object {
     identity: Identity,
     keep: bool,
     charge: Arc<Charge>,
+    _entry: Entry,
 }
 
 /// What an object takes from its creator's quota. Held by the object's entry and by
@@ -55,11 +57,18 @@ impl Created {
         permit: &Permit,
         identity: Identity,
         charge: &Arc<Charge>,
+        entry: Entry,
     ) {
         let object = Object {
             identity,
             keep: permit.grant.keep(),
             charge: charge.clone(),
+            // What is kept is nothing to clean up after a kill either.
+            _entry: if permit.grant.keep() {
+                Entry::default()
+            } else {
+                entry
+            },
         };
         self.objects
             .insert((kind, permit.host_name.clone()), object);
@@ -86,13 +95,6 @@ impl Created {
             .entry(identity)
             .or_insert_with(|| Charge::new(Vec::new(), None))
             .clone()
-    }
-
-    /// Unlinks an object that could not be finished.
-    pub(crate) fn abandon(&mut self, kind: Kind, host_name: &str) {
-        if let Some(object) = self.objects.remove(&(kind, host_name.to_owned())) {
-            unlink_if_same(kind, host_name, object.identity);
-        }
     }
 
     /// Forgets an object whose name is gone.

@@ -1,7 +1,7 @@
 //! The interface `message-queue`.
 
 use super::open::{
-    Opened, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
+    Opened, asked, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
 };
 use crate::bindings::posix::ipc::message_queue::{
     Attributes, Host, HostNotification, HostQueue, Message, QueueLimits,
@@ -10,10 +10,12 @@ use crate::bindings::posix::ipc::types::{Access, OpenFlags};
 use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
+use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys::limits;
 use crate::sys::message_queue::{Direction, MessageQueue, QueueSize};
-use crate::wait::{Patience, PollableQueue};
+use crate::sys::notification::Registration;
+use crate::wait::{self, Patience, PollableQueue};
 use std::sync::Arc;
 use wasmtime::component::{Resource as Handle, ResourceTable};
 use wasmtime_wasi::async_trait;
@@ -30,10 +32,14 @@ pub struct Queue {
     max_message_size: u32,
     _handle: Reservation,
     _charge: Option<Arc<Charge>>,
+    _entry: Entry,
 }
 
 /// A guest's registration for the arrival of a message.
-pub struct Notification {}
+pub struct Notification {
+    raw: Arc<Registration>,
+    _handle: Reservation,
+}
 
 const KIND: Kind = Kind::MessageQueue;
 
@@ -57,7 +63,9 @@ impl HostQueue for IpcCtxView<'_> {
         let mut rights = Vec::with_capacity(2);
         rights.extend(may_receive.then_some(Right::Receive));
         rights.extend(may_send.then_some(Right::Send));
-        let permit = self.ctx.permit(KIND, &name, &rights)?;
+        let permit = self
+            .ctx
+            .permit(KIND, &name, &rights, &asked(&rights, flags))?;
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
         let direction = direction(access);
         let mut charge = None;
@@ -120,7 +128,7 @@ impl HostQueue for IpcCtxView<'_> {
     ) -> Result<(), Error> {
         let queue = sendable(self.table, &this)?;
         let message = Message { payload, priority };
-        send(self.ctx, &queue, &message, Patience::new(timeout)).await
+        send(self.ctx, &queue, &message, self.ctx.patience(timeout)).await
     }
 
     async fn receive(
@@ -129,7 +137,7 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Message, Error> {
         let queue = receivable(self.table, &this)?;
-        queue.receive(self.ctx, Patience::new(timeout)).await
+        queue.receive(self.ctx, self.ctx.patience(timeout)).await
     }
 
     async fn send_batch(
@@ -139,7 +147,7 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<u32, Error> {
         let queue = sendable(self.table, &this)?;
-        let patience = Patience::new(timeout);
+        let patience = self.ctx.patience(timeout);
         let mut sent = 0;
         for message in &messages {
             match send(self.ctx, &queue, message, patience).await {
@@ -162,7 +170,7 @@ impl HostQueue for IpcCtxView<'_> {
         // bounds what one call holds.
         let capacity = queue.raw.get().attributes()?.size.max_messages;
         let mut messages = Vec::new();
-        let mut patience = Patience::new(timeout);
+        let mut patience = self.ctx.patience(timeout);
         while messages.len() < max.min(capacity) as usize {
             match queue.receive(self.ctx, patience).await {
                 Ok(message) => messages.push(message),
@@ -182,8 +190,14 @@ impl HostQueue for IpcCtxView<'_> {
         self.subscribe_queue(&this, Side::Writable)
     }
 
-    fn request_notification(&mut self, _: Handle<Queue>) -> Result<Handle<Notification>, Error> {
-        Err(ErrorCode::Unsupported.into())
+    fn request_notification(&mut self, this: Handle<Queue>) -> Result<Handle<Notification>, Error> {
+        let queue = self.table.get(&this)?;
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let raw = Registration::new(queue.raw.share())?.into();
+        Ok(self.table.push(Notification {
+            raw,
+            _handle: handle,
+        })?)
     }
 
     fn drop(&mut self, this: Handle<Queue>) -> wasmtime::Result<()> {
@@ -193,16 +207,23 @@ impl HostQueue for IpcCtxView<'_> {
 }
 
 impl HostNotification for IpcCtxView<'_> {
-    fn delivered(&mut self, _: Handle<Notification>) -> wasmtime::Result<bool> {
-        Ok(false)
+    fn delivered(&mut self, this: Handle<Notification>) -> wasmtime::Result<bool> {
+        Ok(self.table.get(&this)?.raw.is_delivered())
     }
 
-    fn subscribe(&mut self, _: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
-        Err(ErrorCode::Unsupported.into())
+    fn subscribe(&mut self, this: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
+        let raw = self.table.get(&this)?.raw.clone();
+        let pollable = self.ctx.reserve(Resource::Pollables, 1)?;
+        let told = self.table.push(Told {
+            raw,
+            _pollable: pollable,
+        })?;
+        subscribe(self.table, told).map_err(Error::Trap)
     }
 
     fn drop(&mut self, this: Handle<Notification>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
+        // Not left to the last share: a pollable may have one.
+        self.table.delete(this)?.raw.cancel();
         Ok(())
     }
 }
@@ -220,8 +241,10 @@ impl IpcCtxView<'_> {
         let max_message_size = raw.attributes()?.size.max_message_size;
         self.ctx.check_message_size(max_message_size)?;
         let (may_receive, may_send) = directions(access);
+        let identity = raw.identity()?;
         Ok(self.table.push(Queue {
             raw: Arc::new(PollableQueue::new(raw)),
+            _entry: self.ctx.ledger().opens(KIND, &permit.host_name, identity),
             name: permit.guest_name,
             may_receive,
             may_send,
@@ -316,9 +339,12 @@ fn create(
     let bytes = u64::from(size.max_messages) * u64::from(size.max_message_size);
     let bytes = ctx.reserve(Resource::MqBytes, bytes)?;
     let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
-    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size))?;
-    let identity = raw.identity()?;
-    ctx.created().add(KIND, permit, identity, &charge);
+    let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
+    let created = |identity| pending.created(identity);
+    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size), created)?;
+    let entry = pending.finish();
+    ctx.created()
+        .add(KIND, permit, raw.identity()?, &charge, entry);
     Ok((raw, charge))
 }
 
@@ -396,5 +422,18 @@ impl Pollable for Ready {
             Side::Readable => self.queue.readable().await,
             Side::Writable => self.queue.writable().await,
         }
+    }
+}
+
+/// Ready once the message has arrived or the registration is given up.
+struct Told {
+    raw: Arc<Registration>,
+    _pollable: Reservation,
+}
+
+#[async_trait]
+impl Pollable for Told {
+    async fn ready(&mut self) {
+        wait::told(&self.raw).await;
     }
 }

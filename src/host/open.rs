@@ -76,7 +76,7 @@ pub(super) fn create_unique<T>(
     for _ in 0..MOST_TRIES {
         let name = format!("{prefix}{}", random_word(WORD));
         let rights = [rights, &[Right::Create]].concat();
-        let permit = ctx.permit(kind, &name, &rights)?;
+        let permit = ctx.permit(kind, &name, &rights, &rights)?;
         match create(ctx, &permit) {
             Err(Error::Code(ErrorCode::Exists)) => {}
             done => return done,

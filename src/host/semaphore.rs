@@ -7,9 +7,9 @@ use crate::bindings::posix::ipc::types::OpenFlags;
 use crate::ctx::{Charge, Held, IpcCtx, IpcCtxView, IpcHost, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
+use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys;
-use crate::wait::Patience;
 use std::sync::Arc;
 use wasmtime::component::Resource as Handle;
 use wasmtime_wasi::async_trait;
@@ -24,6 +24,7 @@ pub struct Semaphore {
     held: Option<Arc<Held>>,
     _handle: Reservation,
     _charge: Option<Arc<Charge>>,
+    _entry: Entry,
 }
 
 const KIND: Kind = Kind::Semaphore;
@@ -114,7 +115,7 @@ impl HostSemaphore for IpcCtxView<'_> {
         let (raw, held) = (semaphore.raw.clone(), semaphore.held.clone());
         let waits = self.ctx.host().waits();
         waits
-            .acquire(&raw, Patience::new(timeout), self.ctx.canceller_ref())
+            .acquire(&raw, self.ctx.patience(timeout), self.ctx.canceller_ref())
             .await?;
         if let Some(held) = held {
             held.acquired();
@@ -127,11 +128,15 @@ impl HostSemaphore for IpcCtxView<'_> {
         if !semaphore.may_post {
             return Err(self.ctx.deny(KIND, &semaphore.name, &[Right::Post], false));
         }
-        semaphore.raw.release()?;
-        if let Some(held) = &semaphore.held {
-            held.released();
+        let Some(held) = &semaphore.held else {
+            return Ok(semaphore.raw.release()?);
+        };
+        let was_held = held.releases();
+        let released = semaphore.raw.release();
+        if was_held && released.is_err() {
+            held.acquired();
         }
-        Ok(())
+        Ok(released?)
     }
 
     fn subscribe(&mut self, this: Handle<Semaphore>) -> Result<Handle<DynPollable>, Error> {
@@ -170,7 +175,14 @@ impl IpcCtxView<'_> {
         Ok(self.table.push(Semaphore {
             may_wait: permit.grant.allows(Right::Wait, false),
             may_post: permit.grant.allows(Right::Post, false),
-            held: permit.grant.undo().then(|| self.ctx.undo().of(&raw)),
+            held: permit
+                .grant
+                .undo()
+                .then(|| self.ctx.undo(&raw, &permit.host_name)),
+            _entry: self
+                .ctx
+                .ledger()
+                .opens(KIND, &permit.host_name, raw.identity()),
             raw,
             name: permit.guest_name,
             _handle: handle,
@@ -186,9 +198,12 @@ fn create(
     value: u32,
 ) -> Result<(sys::semaphore::Semaphore, Arc<Charge>), Error> {
     let charge = Charge::new(ctx.reserve_object(permit)?, None);
-    let semaphore = sys::semaphore::Semaphore::create(&permit.host_name, mode, value)?;
+    let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
+    let created = |identity| pending.created(identity);
+    let semaphore = sys::semaphore::Semaphore::create(&permit.host_name, mode, value, created)?;
+    let entry = pending.finish();
     ctx.created()
-        .add(KIND, permit, semaphore.identity(), &charge);
+        .add(KIND, permit, semaphore.identity(), &charge, entry);
     Ok((semaphore, charge))
 }
 

@@ -1,17 +1,17 @@
 //! The interface `shared-memory`.
 
-use super::open::{Opened, create_unique, directions, open_or_create, unlink_name};
+use super::open::{Opened, asked, create_unique, directions, open_or_create, unlink_name};
 use super::windows::Window;
 use crate::bindings::posix::ipc::shared_memory::{AtomicOperation, Host, HostSegment, WaitOutcome};
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
 use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
+use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys::Identity;
 use crate::sys::futex::Word;
 use crate::sys::shared_memory::SharedMemory;
-use crate::wait::Patience;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -25,6 +25,7 @@ pub struct Segment {
     may_write: bool,
     _handle: Reservation,
     charge: Option<Arc<Charge>>,
+    _entry: Entry,
 }
 
 const KIND: Kind = Kind::SharedMemory;
@@ -56,7 +57,9 @@ impl HostSegment for IpcCtxView<'_> {
         } else {
             &[Right::Read]
         };
-        let permit = self.ctx.permit(KIND, &name, rights)?;
+        let permit = self
+            .ctx
+            .permit(KIND, &name, rights, &asked(rights, flags))?;
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
         let mut charge = None;
         let opened = open_or_create(
@@ -77,6 +80,7 @@ impl HostSegment for IpcCtxView<'_> {
         };
         let identity = raw.identity()?;
         let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
+        let entry = self.ctx.ledger().opens(KIND, &permit.host_name, identity);
         let mut segment = Segment {
             raw,
             permit,
@@ -84,6 +88,7 @@ impl HostSegment for IpcCtxView<'_> {
             may_write,
             _handle: handle,
             charge,
+            _entry: entry,
         };
         if !is_new && flags.contains(OpenFlags::TRUNCATE) {
             segment.resize(self.ctx, 0)?;
@@ -109,6 +114,7 @@ impl HostSegment for IpcCtxView<'_> {
             })?;
         let identity = raw.identity()?;
         let charge = Some(charge);
+        let entry = self.ctx.ledger().opens(KIND, &permit.host_name, identity);
         let segment = Segment {
             raw,
             permit,
@@ -116,6 +122,7 @@ impl HostSegment for IpcCtxView<'_> {
             may_write: true,
             _handle: handle,
             charge,
+            _entry: entry,
         };
         Ok(self.table.push(segment)?)
     }
@@ -252,7 +259,7 @@ impl HostSegment for IpcCtxView<'_> {
     ) -> Result<WaitOutcome, Error> {
         let word = self.table.get_mut(&this)?.raw.waitable(offset)?;
         let waits = self.ctx.host().waits();
-        let patience = Patience::new(timeout);
+        let patience = self.ctx.patience(timeout);
         let waited = waits
             .changed(word, expected, patience, self.ctx.canceller_ref())
             .await?;
@@ -349,18 +356,20 @@ fn create(
     check_size(ctx, permit, size)?;
     let bytes = ctx.reserve(Resource::ShmBytes, size)?;
     let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
-    let raw = SharedMemory::create(&permit.host_name, mode)?;
-    let identity = raw.identity()?;
-    ctx.created().add(KIND, permit, identity, &charge);
-    if let Err(errno) = raw.resize(size) {
-        ctx.created().abandon(KIND, &permit.host_name);
-        return Err(errno.into());
-    }
+    let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
+    let created = |identity| pending.created(identity);
+    let raw = SharedMemory::create(&permit.host_name, mode, size, created)?;
+    let entry = pending.finish();
+    ctx.created()
+        .add(KIND, permit, raw.identity()?, &charge, entry);
     Ok((raw, charge))
 }
 
-/// The grant's own limit.
+/// What an object can have at all, and the grant's own limit.
 fn check_size(ctx: &mut IpcCtx, permit: &Permit, size: u64) -> Result<(), Error> {
+    if i64::try_from(size).is_err() {
+        return Err(ErrorCode::Invalid.into());
+    }
     match permit.grant.max_size() {
         Some(max) if size > max => Err(ctx.over_grant(KIND, permit, "max-size", max, size)),
         _ => Ok(()),

@@ -70,6 +70,11 @@ impl Word {
         futex::wait(self.get(), Flags::empty(), expected, Some(&timespec(limit)))
     }
 
+    #[cfg(test)]
+    pub(crate) fn store_for_test(&self, value: u32) {
+        self.get().store(value, Ordering::SeqCst);
+    }
+
     /// Which word it is, however often its object is mapped in this process.
     pub(crate) fn address(&self) -> usize {
         self.get().as_ptr() as usize
@@ -133,6 +138,12 @@ fn entry(word: &AtomicU32, value: u32, flags: WaitFlags) -> Wait {
     wait
 }
 
+/// How many waiters the C library's `sem_post` would see.
+#[cfg(test)]
+pub(crate) fn announced(semaphore: &Semaphore) -> u64 {
+    semaphore.state_word().load(Ordering::SeqCst) / ONE_WAITER
+}
+
 /// One waiter in the upper half of glibc's `sem_t`.
 const ONE_WAITER: u64 = 1 << 32;
 
@@ -152,7 +163,7 @@ fn has_waitv() -> bool {
 
 fn layout_is_known() -> bool {
     let name = format!("/posix-ipc.self-test.{:016x}", rand::random::<u64>());
-    let Ok(semaphore) = Semaphore::create(&name, 0o600, 3) else {
+    let Ok(semaphore) = Semaphore::create(&name, 0o600, 3, |_| {}) else {
         return false;
     };
     let _ = super::semaphore::unlink(&name);

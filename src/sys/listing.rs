@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn a_semaphore_is_listed_with_its_value() {
         let name = unique();
-        let semaphore = Semaphore::create(&name, 0o640, 7).unwrap();
+        let semaphore = Semaphore::create(&name, 0o640, 7, |_| {}).unwrap();
         semaphore.try_acquire().unwrap();
         let object = find(semaphores(), &name);
         let memory = find(shared_memory(), &name.replacen('/', "/sem.", 1));
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn shared_memory_is_listed_with_its_size() {
         let name = unique();
-        let memory = SharedMemory::create(&name, 0o600).unwrap();
+        let memory = SharedMemory::create(&name, 0o600, 0, |_| {}).unwrap();
         memory.resize(12345).unwrap();
         let object = find(shared_memory(), &name);
         shared_memory::unlink(&name).unwrap();
@@ -398,7 +398,8 @@ mod tests {
             max_messages: 3,
             max_message_size: 16,
         };
-        let queue = MessageQueue::create(&name, Direction::Both, 0o600, Some(size)).unwrap();
+        let queue =
+            MessageQueue::create(&name, Direction::Both, 0o600, Some(size), |_| {}).unwrap();
         queue.try_send(b"first", 0).unwrap();
         queue.try_send(b"second", 0).unwrap();
         let listed = message_queues();

@@ -2,8 +2,9 @@
 //!
 //! References: POSIX `<mqueue.h>`, Linux `mq_overview(7)`.
 
-use super::{Errno, Identity, Result, c_name, check};
+use super::{Errno, Identity, Result, c_name, check, notification};
 use rustix::fs::{Mode, Stat};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use tokio::io::Interest;
@@ -12,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 /// An open message queue, closed on drop. Its descriptor never blocks: waiting is
 /// done by polling it, which Linux allows.
 pub(crate) struct MessageQueue {
-    descriptor: OwnedFd,
+    descriptor: ManuallyDrop<OwnedFd>,
 }
 
 /// The directions that a queue is opened for.
@@ -46,16 +47,20 @@ impl MessageQueue {
     }
 
     /// Creates a queue that must not exist; without a size it has the system's
-    /// default one.
+    /// default one. `created` is told which object it is.
+    ///
+    /// A queue cannot be made without a name. So that one is recognised which was
+    /// made a moment before its maker died, it has a mark until `created` returns.
     pub(crate) fn create(
         name: &str,
         direction: Direction,
         mode: u32,
         size: Option<QueueSize>,
+        created: impl FnOnce(Identity),
     ) -> Result<Self> {
-        let name = c_name(name)?;
+        let c_name = c_name(name)?;
         let flags = flags(direction) | libc::O_CREAT | libc::O_EXCL;
-        let mode = mode & 0o777;
+        let mode = mode & 0o777 | UNFINISHED;
         let attributes = size.map(|size| {
             // SAFETY: plain data, for which zero is valid.
             let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
@@ -67,7 +72,13 @@ impl MessageQueue {
             .as_ref()
             .map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: the name is a C string; the attributes are null or valid.
-        Self::from_raw(unsafe { libc::mq_open(name.as_ptr(), flags, mode, attributes) })
+        let this =
+            Self::from_raw(unsafe { libc::mq_open(c_name.as_ptr(), flags, mode, attributes) })?;
+        let stat = this.stat()?;
+        created(Identity::of(&stat));
+        // What the umask has left of the mode.
+        rustix::fs::fchmod(&this, Mode::from_raw_mode(stat.st_mode & 0o777))?;
+        Ok(this)
     }
 
     fn from_raw(descriptor: libc::mqd_t) -> Result<Self> {
@@ -75,7 +86,7 @@ impl MessageQueue {
         // SAFETY: `mq_open` has just given us this descriptor, which on Linux is a
         // file descriptor.
         Ok(Self {
-            descriptor: unsafe { OwnedFd::from_raw_fd(descriptor) },
+            descriptor: ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(descriptor) }),
         })
     }
 
@@ -90,7 +101,7 @@ impl MessageQueue {
     }
 
     fn stat(&self) -> Result<Stat> {
-        rustix::fs::fstat(&self.descriptor)
+        rustix::fs::fstat(self)
     }
 
     /// `mq_getattr`.
@@ -154,6 +165,13 @@ impl MessageQueue {
     }
 }
 
+impl Drop for MessageQueue {
+    fn drop(&mut self) {
+        // SAFETY: the field is not used after this.
+        notification::close(unsafe { ManuallyDrop::take(&mut self.descriptor) });
+    }
+}
+
 impl AsFd for MessageQueue {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
@@ -182,16 +200,32 @@ pub(crate) fn unlink(name: &str) -> Result<()> {
     check(unsafe { libc::mq_unlink(name.as_ptr()) }).map(|_| ())
 }
 
-/// The object that a name leads to now. Queues have no directory that is always
-/// there, so the queue is opened in whichever direction its mode allows.
+/// The object that a name leads to now.
 pub(crate) fn identify(name: &str) -> Result<Identity> {
+    inspect(name).map(|stat| Identity::of(&stat))
+}
+
+/// The object that a name leads to now, if its maker has not finished it: see
+/// [`MessageQueue::create`]. Only this user's queues count.
+pub(crate) fn identify_unfinished(name: &str) -> Result<Option<Identity>> {
+    let stat = inspect(name)?;
+    let ours = stat.st_uid == rustix::process::geteuid().as_raw();
+    Ok((ours && stat.st_mode & UNFINISHED != 0).then(|| Identity::of(&stat)))
+}
+
+/// Queues have no directory that is always there, so the queue is opened in whichever
+/// direction its mode allows.
+fn inspect(name: &str) -> Result<Stat> {
     MessageQueue::open(name, Direction::Receive)
         .or_else(|errno| match errno {
             Errno::ACCESS => MessageQueue::open(name, Direction::Send),
             _ => Err(errno),
         })?
-        .identity()
+        .stat()
 }
+
+/// The sticky bit, which means nothing for a queue.
+const UNFINISHED: libc::mode_t = 0o1000;
 
 fn flags(direction: Direction) -> libc::c_int {
     let direction = match direction {

@@ -11,7 +11,9 @@ mod guard;
 mod identity;
 pub(crate) mod limits;
 pub(crate) mod listing;
+mod memory_file;
 pub(crate) mod message_queue;
+pub(crate) mod notification;
 pub(crate) mod semaphore;
 pub(crate) mod shared_memory;
 

@@ -3,8 +3,10 @@
 //! References: POSIX `<semaphore.h>`, Linux `sem_overview(7)`.
 
 use super::guard::Guard;
+use super::memory_file::{self, MemoryFile};
 use super::{Errno, Identity, Result, TRUNCATED, c_name, check, last_errno};
 use rustix::fs::{FileType, Mode};
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use std::time::Duration;
 pub(crate) struct Semaphore {
     raw: NonNull<libc::sem_t>,
     /// The C library keeps the mapping; a peer may shrink the file behind it.
-    guard: Guard,
+    guard: ManuallyDrop<Guard>,
     mode: u32,
     identity: Identity,
 }
@@ -26,27 +28,47 @@ unsafe impl Sync for Semaphore {}
 impl Semaphore {
     /// Opens an existing semaphore: `sem_open(name, 0)`.
     pub(crate) fn open(name: &str) -> Result<Self> {
-        let (mode, identity) = inspect(name)?;
-        let c_name = c_name(name)?;
+        // The call does not say which object it has opened. If the name leads to the
+        // same one before and after, it was that one.
+        const MOST_TRIES: usize = 100;
+        for _ in 0..MOST_TRIES {
+            let before = inspect(name)?;
+            let this = Self::attach(name, before)?;
+            if inspect(name).is_ok_and(|after| after == before) {
+                return Ok(this);
+            }
+        }
+        Err(Errno::NOENT)
+    }
+
+    /// Creates a semaphore that must not exist. `created` is told which object it is
+    /// before it has its name.
+    pub(crate) fn create(
+        name: &str,
+        mode: u32,
+        value: u32,
+        created: impl FnOnce(Identity),
+    ) -> Result<Self> {
+        let file = MemoryFile::new(mode)?;
+        let image = initial(value)?;
+        if rustix::io::pwrite(&file.descriptor, &image, 0)? != image.len() {
+            return Err(Errno::NOSPC);
+        }
+        created(file.identity);
+        file.publish(&file_name(name))?;
+        let this = Self::attach(name, (file.mode, file.identity))?;
+        // A peer can have put another one in its place already. Then ours is gone.
+        match Identity::mapped_at(this.raw.as_ptr() as usize) {
+            Some(identity) if identity == file.identity => Ok(this),
+            Some(_) => Err(Errno::EXIST),
+            None => Err(Errno::NOSYS),
+        }
+    }
+
+    fn attach(name: &str, (mode, identity): (u32, Identity)) -> Result<Self> {
+        let name = c_name(name)?;
         // SAFETY: the name is a C string.
-        let raw = unsafe { libc::sem_open(c_name.as_ptr(), 0) };
-        Self::from_raw(raw, mode, Some(identity))
-    }
-
-    /// Creates a semaphore that must not exist:
-    /// `sem_open(name, O_CREAT | O_EXCL, mode, value)`.
-    pub(crate) fn create(name: &str, mode: u32, value: u32) -> Result<Self> {
-        let c_name = c_name(name)?;
-        let flags = libc::O_CREAT | libc::O_EXCL;
-        let mode = mode & 0o777;
-        // SAFETY: the name is a C string; mode and value are what `O_CREAT` asks for.
-        let raw = unsafe { libc::sem_open(c_name.as_ptr(), flags, mode, value) };
-        Self::from_raw(raw, mode, None)
-    }
-
-    /// With no identity given, it is read from the mapping: the name of a semaphore
-    /// that was created a moment ago may already lead to another one.
-    fn from_raw(raw: *mut libc::sem_t, mode: u32, identity: Option<Identity>) -> Result<Self> {
+        let raw = unsafe { libc::sem_open(name.as_ptr(), 0) };
         if raw == libc::SEM_FAILED {
             return Err(last_errno());
         }
@@ -54,23 +76,12 @@ impl Semaphore {
         // SAFETY: the C library keeps the semaphore mapped until `sem_close`, which
         // only `drop` calls, after the guard is gone. Zeros are a valid semaphore.
         let guard = unsafe { Guard::new(raw.as_ptr().cast(), size_of::<libc::sem_t>()) };
-        let address = raw.as_ptr() as usize;
-        let identity = identity
-            .or_else(|| Identity::mapped_at(address))
-            .ok_or(Errno::NOSYS);
-        match identity {
-            Ok(identity) => Ok(Self {
-                raw,
-                guard,
-                mode,
-                identity,
-            }),
-            Err(errno) => {
-                drop(guard);
-                close(raw);
-                Err(errno)
-            }
-        }
+        Ok(Self {
+            raw,
+            guard: ManuallyDrop::new(guard),
+            mode,
+            identity,
+        })
     }
 
     /// The permission bits when it was opened, or that it was created with.
@@ -150,13 +161,28 @@ impl Semaphore {
 
 impl Drop for Semaphore {
     fn drop(&mut self) {
-        close(self.raw);
+        // SAFETY: the semaphore was opened by `sem_open` and is not used after this,
+        // and neither is the guard.
+        unsafe {
+            ManuallyDrop::drop(&mut self.guard);
+            libc::sem_close(self.raw.as_ptr());
+        }
     }
 }
 
-fn close(raw: NonNull<libc::sem_t>) {
-    // SAFETY: the semaphore was opened by `sem_open` and is not used after this.
-    unsafe { libc::sem_close(raw.as_ptr()) };
+/// What the file of a new semaphore holds.
+fn initial(value: u32) -> Result<[u8; size_of::<libc::sem_t>()]> {
+    const SHARED: libc::c_int = 1;
+    let mut image = [0; size_of::<libc::sem_t>()];
+    // SAFETY: a `sem_t` is plain data, for which zero is valid; it is copied out
+    // before anybody uses it.
+    unsafe {
+        let mut semaphore: libc::sem_t = std::mem::zeroed();
+        check(libc::sem_init(&mut semaphore, SHARED, value))?;
+        let bytes = std::ptr::from_ref(&semaphore).cast::<u8>();
+        std::ptr::copy_nonoverlapping(bytes, image.as_mut_ptr(), image.len());
+    }
+    Ok(image)
 }
 
 /// `sem_unlink`.
@@ -174,7 +200,7 @@ pub(crate) fn identify(name: &str) -> Result<Identity> {
 /// Looks at the file behind a semaphore. The C library maps it without a look at
 /// its size, and then faults at the first use of one that is too small.
 fn inspect(name: &str) -> Result<(u32, Identity)> {
-    let stat = rustix::fs::lstat(file(name))?;
+    let stat = rustix::fs::lstat(memory_file::path(&file_name(name)))?;
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     if !is_file || (stat.st_size as u64) < size_of::<libc::sem_t>() as u64 {
         return Err(Errno::INVAL);
@@ -185,9 +211,9 @@ fn inspect(name: &str) -> Result<(u32, Identity)> {
     ))
 }
 
-/// Where glibc keeps a semaphore: shared memory with a prefixed name.
-fn file(name: &str) -> String {
-    format!("/dev/shm/sem.{}", name.trim_start_matches('/'))
+/// How glibc calls the file of a semaphore.
+fn file_name(name: &str) -> String {
+    format!("sem.{}", name.trim_start_matches('/'))
 }
 
 unsafe extern "C" {

@@ -3,10 +3,10 @@
 //! References: POSIX `shm_open`, `ftruncate`, `mmap`; Linux `shm_overview(7)`.
 
 use super::guard::Guard;
+use super::memory_file::{self, MemoryFile};
 use super::{Errno, Identity, Result, TRUNCATED};
-use rustix::fs::{Mode, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::mm::{MapFlags, ProtFlags};
-use rustix::shm::{self, OFlags};
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,24 +33,41 @@ impl SharedMemory {
         } else {
             OFlags::RDONLY
         };
-        Self::from_descriptor(shm::open(name, direction, Mode::empty())?, writable)
+        // As the C library's `shm_open`, which follows no link that somebody has
+        // planted, and without getting stuck on a pipe.
+        let flags = direction | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let path = memory_file::path(file_name(name)?);
+        let this = Self::from_file(rustix::fs::open(path, flags, Mode::empty())?, writable);
+        match FileType::from_raw_mode(this.stat()?.st_mode) {
+            FileType::RegularFile => Ok(this),
+            _ => Err(Errno::INVAL),
+        }
     }
 
-    /// Creates an object of size 0 that must not exist, open for both directions.
-    pub(crate) fn create(name: &str, mode: u32) -> Result<Self> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        Self::from_descriptor(
-            shm::open(name, flags, Mode::from_raw_mode(mode & 0o777))?,
-            true,
-        )
+    /// Creates an object that must not exist, open for both directions. `created` is
+    /// told which object it is before it has its name.
+    pub(crate) fn create(
+        name: &str,
+        mode: u32,
+        size: u64,
+        created: impl FnOnce(Identity),
+    ) -> Result<Self> {
+        let file = MemoryFile::new(mode)?;
+        let identity = file.identity;
+        let this = Self::from_file(file.descriptor.try_clone().map_err(|_| Errno::MFILE)?, true);
+        this.resize(size)?;
+        created(identity);
+        file.publish(file_name(name)?)?;
+        Ok(this)
     }
 
-    fn from_descriptor(descriptor: OwnedFd, writable: bool) -> Result<Self> {
-        Ok(Self {
+    /// Shared memory that is a file somewhere else.
+    pub(crate) fn from_file(descriptor: OwnedFd, writable: bool) -> Self {
+        Self {
             descriptor,
             writable,
             mapping: None,
-        })
+        }
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
@@ -70,6 +87,13 @@ impl SharedMemory {
 
     fn stat(&self) -> Result<Stat> {
         rustix::fs::fstat(&self.descriptor)
+    }
+
+    /// Grows a file and backs it with memory, so that a full file system is an error
+    /// here and not at some later access: `fallocate`.
+    pub(crate) fn reserve(&self, size: u64) -> Result<()> {
+        let mode = rustix::fs::FallocateFlags::empty();
+        retry(|| rustix::fs::fallocate(&self.descriptor, mode, 0, size))
     }
 
     /// `ftruncate`.
@@ -318,13 +342,21 @@ impl Drop for Mapping {
 
 /// `shm_unlink`.
 pub(crate) fn unlink(name: &str) -> Result<()> {
-    shm::unlink(name)
+    rustix::fs::unlink(memory_file::path(file_name(name)?))
 }
 
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &str) -> Result<Identity> {
-    let path = format!("/dev/shm/{}", name.trim_start_matches('/'));
-    rustix::fs::lstat(path).map(|stat| Identity::of(&stat))
+    rustix::fs::lstat(memory_file::path(file_name(name)?)).map(|stat| Identity::of(&stat))
+}
+
+/// How the file of an object is called: never a path to somewhere else.
+fn file_name(name: &str) -> Result<&str> {
+    match name.trim_start_matches('/') {
+        "" | "." | ".." => Err(Errno::INVAL),
+        file if file.contains('/') => Err(Errno::INVAL),
+        file => Ok(file),
+    }
 }
 
 fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {

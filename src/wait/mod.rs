@@ -8,9 +8,11 @@
 
 mod queue;
 mod reactor;
+#[cfg(test)]
+mod tests;
 mod word;
 
-pub(crate) use queue::PollableQueue;
+pub(crate) use queue::{PollableQueue, told};
 
 use crate::error::{Error, ErrorCode};
 use reactor::Reactor;

@@ -3,10 +3,11 @@
 use super::{Canceller, Patience, Waits, limited};
 use crate::error::{Error, ErrorCode};
 use crate::sys::message_queue::MessageQueue;
+use crate::sys::notification::Registration;
 use crate::sys::{self, Errno};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -14,11 +15,9 @@ use tokio::io::unix::AsyncFd;
 /// A queue that tasks can wait for. It is registered with the runtime's poller at
 /// the first wait, so that a guest which never waits does not pay for it.
 pub(crate) struct PollableQueue {
-    readiness: OnceLock<AsyncFd<OwnedQueue>>,
-    queue: OwnedQueue,
+    readiness: OnceLock<AsyncFd<Arc<MessageQueue>>>,
+    queue: Arc<MessageQueue>,
 }
-
-type OwnedQueue = std::sync::Arc<MessageQueue>;
 
 impl PollableQueue {
     pub(crate) fn new(queue: MessageQueue) -> Self {
@@ -32,7 +31,12 @@ impl PollableQueue {
         &self.queue
     }
 
-    fn readiness(&self) -> Result<&AsyncFd<OwnedQueue>, Error> {
+    /// For what needs the queue beyond this handle.
+    pub(crate) fn share(&self) -> Arc<MessageQueue> {
+        self.queue.clone()
+    }
+
+    fn readiness(&self) -> Result<&AsyncFd<Arc<MessageQueue>>, Error> {
         if self.readiness.get().is_none() {
             let readiness = sys::message_queue::readiness(self.queue.clone())
                 .map_err(|error| ErrorCode::Other(Some(error.to_string())))?;
@@ -134,8 +138,24 @@ impl Waits {
     }
 }
 
+/// Waits until a registration for the arrival of a message is used or given up.
+pub(crate) async fn told(registration: &Arc<Registration>) {
+    if registration.is_over() {
+        return;
+    }
+    let Ok(readiness) = registration.readiness() else {
+        return;
+    };
+    while let Ok(mut ready) = readiness.readable().await {
+        if registration.is_over() {
+            return;
+        }
+        ready.clear_ready();
+    }
+}
+
 async fn parked<T>(
-    readiness: &AsyncFd<OwnedQueue>,
+    readiness: &AsyncFd<Arc<MessageQueue>>,
     interest: Interest,
     mut attempt: impl FnMut() -> sys::Result<T>,
 ) -> Result<T, Error> {

@@ -1,4 +1,3 @@
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::bindings::posix::ipc::message_queue as raw;
@@ -339,7 +338,7 @@ impl Queue {
     /// # Errors
     ///
     /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
-    pub fn subscribe_readable(&self) -> Result<Pollable<'_>> {
+    pub fn subscribe_readable(&self) -> Result<Pollable> {
         Ok(Pollable::new(self.raw.subscribe_readable()?))
     }
 
@@ -349,7 +348,7 @@ impl Queue {
     /// # Errors
     ///
     /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
-    pub fn subscribe_writable(&self) -> Result<Pollable<'_>> {
+    pub fn subscribe_writable(&self) -> Result<Pollable> {
         Ok(Pollable::new(self.raw.subscribe_writable()?))
     }
 
@@ -360,11 +359,9 @@ impl Queue {
     ///
     /// [`Busy`](crate::ErrorKind::Busy) if it is taken: a queue has one registration in the whole
     /// system.
-    pub fn request_notification(&self) -> Result<Notification<'_>> {
-        Ok(Notification {
-            raw: self.raw.request_notification()?,
-            queue: PhantomData,
-        })
+    pub fn request_notification(&self) -> Result<Notification> {
+        let raw = self.raw.request_notification()?;
+        Ok(Notification { raw })
     }
 }
 
@@ -383,25 +380,24 @@ fn messages(received: Vec<raw::MessageResult>) -> Vec<Message> {
 /// Dropping it cancels it.
 #[derive(Debug)]
 #[must_use = "the registration is cancelled at once when dropped"]
-pub struct Notification<'a> {
+pub struct Notification {
     raw: raw::Notification,
-    /// Closing the queue would end the registration.
-    queue: PhantomData<&'a Queue>,
 }
 
-impl Notification<'_> {
+impl Notification {
     /// Whether the message has arrived. Once it has, the registration is used up.
     #[must_use]
     pub fn delivered(&self) -> bool {
         self.raw.delivered()
     }
 
-    /// Something to [poll](crate::poll) that is ready once the message has arrived.
+    /// Something to [poll](crate::poll) that is ready once the message has arrived, or the
+    /// notification has been dropped.
     ///
     /// # Errors
     ///
     /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
-    pub fn subscribe(&self) -> Result<Pollable<'_>> {
+    pub fn subscribe(&self) -> Result<Pollable> {
         Ok(Pollable::new(self.raw.subscribe()?))
     }
 }

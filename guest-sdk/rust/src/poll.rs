@@ -1,27 +1,20 @@
-use std::fmt;
-use std::marker::PhantomData;
-
 use crate::bindings::wasi::io::poll as raw;
 
 /// Something to wait for: it is ready, or will be.
 ///
-/// It comes from an object's `subscribe` methods and must not outlive that object, which
-/// the lifetime sees to. It may be used any number of times: it is ready whenever its
-/// condition holds.
+/// It comes from an object's `subscribe` methods, and may outlive the handle that it came
+/// from. It may be used any number of times: it is ready whenever its condition holds.
 ///
 /// This is `pollable` of `wasi:io/poll`.
+#[derive(Debug)]
 #[must_use = "nothing is waited for until `block` or `poll` is called"]
-pub struct Pollable<'a> {
+pub struct Pollable {
     raw: raw::Pollable,
-    object: PhantomData<&'a ()>,
 }
 
-impl<'a> Pollable<'a> {
+impl Pollable {
     pub(crate) fn new(raw: raw::Pollable) -> Self {
-        Self {
-            raw,
-            object: PhantomData,
-        }
+        Self { raw }
     }
 
     /// Whether it is ready now. Does not wait.
@@ -36,8 +29,7 @@ impl<'a> Pollable<'a> {
     }
 
     /// Gives up the component's handle, to be used by other bindings of `wasi:io/poll`,
-    /// for example together with a pollable of a clock. Whoever takes it has to drop it
-    /// before the object that it came from.
+    /// for example together with a pollable of a clock.
     #[must_use = "the handle leaks"]
     pub fn into_handle(self) -> u32 {
         self.raw.take_handle()
@@ -48,18 +40,12 @@ impl<'a> Pollable<'a> {
     ///
     /// # Safety
     ///
-    /// `handle` is a `pollable` that this component owns, that nothing else will use or
-    /// drop, and whose object outlives `'a`.
+    /// `handle` is a `pollable` that this component owns, and that nothing else will use or
+    /// drop.
     #[allow(unsafe_code)]
     pub unsafe fn from_handle(handle: u32) -> Self {
         // SAFETY: the caller vouches for the handle.
         Self::new(unsafe { raw::Pollable::from_handle(handle) })
-    }
-}
-
-impl fmt::Debug for Pollable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pollable").field(&self.raw.handle()).finish()
     }
 }
 
@@ -70,7 +56,7 @@ impl fmt::Debug for Pollable<'_> {
 ///
 /// Panics if `pollables` is empty, as that wait would never end.
 #[must_use = "only the indices tell which are ready"]
-pub fn poll(pollables: &[&Pollable<'_>]) -> Vec<usize> {
+pub fn poll(pollables: &[&Pollable]) -> Vec<usize> {
     assert!(!pollables.is_empty(), "nothing to poll");
     let raw: Vec<_> = pollables.iter().map(|pollable| &pollable.raw).collect();
     let ready = raw::poll(&raw);

@@ -168,7 +168,7 @@ impl Semaphore {
     /// # Errors
     ///
     /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
-    pub fn subscribe(&self) -> Result<Pollable<'_>> {
+    pub fn subscribe(&self) -> Result<Pollable> {
         Ok(Pollable::new(self.raw.subscribe()?))
     }
 

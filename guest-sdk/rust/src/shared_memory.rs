@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::bindings::posix::ipc::shared_memory as raw;
@@ -110,17 +112,30 @@ impl Segment {
     }
 
     /// As [`read`](Self::read), into memory that is there already, and returns how many
-    /// bytes it copied. It is the fastest way to read: the host copies straight into
-    /// `buffer`.
+    /// bytes it copied. It is the fastest way to read: a host that can copies straight into
+    /// `buffer`, and for one that cannot this is [`read`](Self::read).
     ///
     /// Where something stands between the guest and the host, a component that implements
-    /// `posix:ipc` itself, it gets only a copy of the buffer. Use [`read`](Self::read) there.
+    /// `posix:ipc` itself, the host sees only a copy of the buffer, and the buffer stays as
+    /// it was. Use [`read`](Self::read) there.
     ///
     /// # Errors
     ///
     /// As [`read`](Self::read).
     pub fn read_into(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        read_into::read_into(&self.raw, offset, buffer)
+        // Whether the host can is the same for all objects, and asking costs a call.
+        static DIRECT: AtomicBool = AtomicBool::new(true);
+        if DIRECT.load(Relaxed) {
+            match read_into::read_into(&self.raw, offset, buffer) {
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    DIRECT.store(false, Relaxed);
+                }
+                result => return result,
+            }
+        }
+        let bytes = self.read(offset, buffer.len())?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
     }
 
     /// Fills the whole buffer by [`read_into`](Self::read_into), in as many calls as that

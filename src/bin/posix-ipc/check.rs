@@ -1,7 +1,7 @@
 //! `posix-ipc check`: what a guest would need, and what it would get.
 
 use crate::options::{GrantOptions, Policy, QuotaOptions};
-use crate::{engine, guest};
+use crate::{engine, guest, output};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,23 +39,22 @@ impl Args {
         let linker = guest::linker(&engine)?;
         let imports = imports(&engine, &component);
 
-        println!("{} imports", self.guest.display());
+        let mut lines = vec![format!("{} imports", self.guest.display())];
         for (interface, functions) in &imports {
-            println!("  {interface}");
+            lines.push(format!("  {interface}"));
             if interface.starts_with("posix:ipc/") {
-                functions
-                    .iter()
-                    .for_each(|function| println!("      {function}"));
+                lines.extend(functions.iter().map(|function| format!("      {function}")));
             }
         }
-        println!("grants");
-        show_grants(&policy, &imports);
+        lines.push("grants".into());
+        lines.extend(grants_in_words(&policy, &imports));
 
         let problem = problem(&engine, &component, &linker);
-        match &problem {
-            Some(problem) => println!("cannot be run: {problem}"),
-            None => println!("can be run"),
-        }
+        lines.push(match &problem {
+            Some(problem) => format!("cannot be run: {problem}\n"),
+            None => "can be run\n".into(),
+        });
+        output::write(&lines.join("\n"))?;
         Ok(if problem.is_some() {
             ExitCode::FAILURE
         } else {
@@ -64,22 +63,23 @@ impl Args {
     }
 }
 
-fn show_grants(policy: &Policy, imports: &BTreeMap<String, Vec<String>>) {
+fn grants_in_words(policy: &Policy, imports: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     if policy.private {
-        println!("  every name, in a namespace of the guest's own");
-        return;
+        return vec!["  every name, in a namespace of the guest's own".into()];
     }
-    for grant in &policy.grants {
-        println!("  {}", in_words(grant));
-    }
+    let grants = policy.grants.iter();
+    let mut lines: Vec<_> = grants
+        .map(|grant| format!("  {}", in_words(grant)))
+        .collect();
     for kind in Kind::ALL {
         let used = imports.keys().any(|name| name.starts_with(interface(kind)));
         if used && !policy.grants.iter().any(|grant| grant.kind() == kind) {
-            println!(
+            lines.push(format!(
                 "  no {kind}, which the guest imports: every use will be denied; see --{kind}"
-            );
+            ));
         }
     }
+    lines
 }
 
 fn interface(kind: Kind) -> &'static str {

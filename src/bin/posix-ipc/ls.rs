@@ -1,11 +1,12 @@
 //! `posix-ipc ls`: what semaphores, shared memory and message queues exist.
 
+use crate::holders::{Holder, Holders};
+use crate::output;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::UNIX_EPOCH;
@@ -32,6 +33,8 @@ JSON is an array of objects, sorted by kind and name, with these members:
   messages, max_messages, max_message_size
                       mq: how many wait, how many fit, and the bytes of one
   unknown             why the members of the kind are missing
+  holders             the guests that have it open or created it: guest, process,
+                      alive, creator. Only those of this user's hosts are known
 Members may be added, never removed.
 
 Exits with 1 if a kind could not be listed; what could be is printed all the same.";
@@ -79,14 +82,10 @@ impl Ls {
         listed.retain(|(kind, object)| self.selects(*kind, &object.name));
 
         let text = match self.format {
-            Format::Table => table(&listed, &Users::read()),
-            Format::Json => json(&listed)?,
+            Format::Table => table(&listed, &Users::read(), &Holders::read()),
+            Format::Json => json(&listed, &Holders::read())?,
         };
-        match io::stdout().write_all(text.as_bytes()) {
-            // The reader has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            written => written?,
-        }
+        output::write(&text)?;
         Ok(if complete {
             ExitCode::SUCCESS
         } else {
@@ -162,12 +161,12 @@ fn glob(pattern: &str, text: &str) -> bool {
 }
 
 /// A table with a row for each object, or nothing if there is none.
-fn table(objects: &[(Kind, Object)], users: &Users) -> String {
-    const HEAD: [&str; 5] = ["KIND", "NAME", "MODE", "OWNER", "CONTENT"];
+fn table(objects: &[(Kind, Object)], users: &Users, holders: &Holders) -> String {
+    const HEAD: [&str; 6] = ["KIND", "NAME", "MODE", "OWNER", "CONTENT", "HELD BY"];
     if objects.is_empty() {
         return String::new();
     }
-    let rows: Vec<[String; 5]> = objects
+    let rows: Vec<[String; 6]> = objects
         .iter()
         .map(|(kind, object)| {
             [
@@ -177,12 +176,13 @@ fn table(objects: &[(Kind, Object)], users: &Users) -> String {
                 mode(object),
                 users.name(object.owner),
                 content(&object.content),
+                held_by(holders.of(object)),
             ]
         })
         .collect();
     let rows = std::iter::once(HEAD.map(String::from)).chain(rows);
-    let rows: Vec<[String; 5]> = rows.collect();
-    let mut widths = [0; 5];
+    let rows: Vec<[String; 6]> = rows.collect();
+    let mut widths = [0; 6];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -198,6 +198,11 @@ fn table(objects: &[(Kind, Object)], users: &Users) -> String {
         text.push('\n');
     }
     text
+}
+
+fn held_by(holders: &[Holder]) -> String {
+    let holders: Vec<String> = holders.iter().map(Holder::to_string).collect();
+    holders.join(", ")
 }
 
 fn mode(object: &Object) -> String {
@@ -281,10 +286,11 @@ struct Row<'a> {
     max_message_size: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<&'a str>,
+    holders: &'a [Holder],
 }
 
 impl<'a> Row<'a> {
-    fn new(kind: Kind, object: &'a Object) -> Self {
+    fn new(kind: Kind, object: &'a Object, holders: &'a Holders) -> Self {
         let since_1970 = object.modified.duration_since(UNIX_EPOCH);
         let mut row = Self {
             kind: kind.flag(),
@@ -295,6 +301,7 @@ impl<'a> Row<'a> {
             modified: since_1970.unwrap_or_default().as_secs(),
             device: object.device,
             inode: object.inode,
+            holders: holders.of(object),
             ..Self::default()
         };
         match &object.content {
@@ -316,8 +323,10 @@ impl<'a> Row<'a> {
     }
 }
 
-fn json(objects: &[(Kind, Object)]) -> Result<String> {
-    let rows = objects.iter().map(|(kind, object)| Row::new(*kind, object));
+fn json(objects: &[(Kind, Object)], holders: &Holders) -> Result<String> {
+    let rows = objects
+        .iter()
+        .map(|(kind, object)| Row::new(*kind, object, holders));
     let rows: Vec<Row<'_>> = rows.collect();
     Ok(serde_json::to_string_pretty(&rows)? + "\n")
 }

@@ -5,10 +5,13 @@
 mod check;
 mod engine;
 mod guest;
+mod holders;
 mod log;
 mod ls;
 mod manifest;
 mod options;
+mod output;
+mod reap;
 mod rm;
 mod run;
 mod wit;
@@ -30,6 +33,7 @@ enum Command {
     Check(check::Args),
     Ls(ls::Ls),
     Rm(rm::Rm),
+    Reap(reap::Args),
     Wit(wit::Args),
 }
 
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check(args) => args.run(),
         Command::Ls(args) => args.run(),
         Command::Rm(args) => args.run(),
+        Command::Reap(args) => args.run(),
         Command::Wit(args) => args.run(),
     };
     done.unwrap_or_else(|error| {

@@ -396,18 +396,7 @@ mod tests {
                 Ok(Duration::from_millis(milliseconds))
             );
         }
-        for text in [
-            "",
-            "30",
-            "s",
-            "ms",
-            "-1s",
-            "+1s",
-            "1.5s",
-            "1 s",
-            "1d",
-            "18446744073709551615h",
-        ] {
+        for text in ["", "30", "s", "ms", "-1s", "18446744073709551615h"] {
             assert!(parse_duration(text).is_err(), "{text:?}");
         }
     }

@@ -3,7 +3,7 @@
 use crate::guest::Guest;
 use crate::manifest::parse_duration;
 use crate::options::{GrantOptions, QuotaOptions, WasiOptions};
-use crate::{engine, guest};
+use crate::{engine, guest, reap};
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use wasmtime::Store;
 use wasmtime_posix_ipc::IpcHost;
+use wasmtime_posix_ipc::ledger::Folder;
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
@@ -56,7 +57,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits)?;
         let name = file_name(&self.guest);
-        let ipc = policy.context(&name, &IpcHost::new())?;
+        let ipc = policy.context(&name, &host())?;
         let wasi = self.wasi.context(&name, &self.arguments)?;
         let engine = engine::new()?;
         let component = engine::load(&engine, &self.guest)?;
@@ -80,6 +81,20 @@ impl Args {
             eprintln!("posix-ipc: {}: {reason}", self.guest.display());
         }
         Ok(end.exit_code())
+    }
+}
+
+/// A host with a ledger, after a look at what others have left.
+fn host() -> IpcHost {
+    match Folder::usual() {
+        Ok(folder) => {
+            reap::before_run(&folder);
+            IpcHost::builder().ledger(folder).build()
+        }
+        Err(error) => {
+            tracing::warn!("if this process is killed, what its guests created stays: {error}");
+            IpcHost::new()
+        }
     }
 }
 

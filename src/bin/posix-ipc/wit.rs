@@ -1,5 +1,6 @@
 //! `posix-ipc wit`: the interfaces, for whoever writes a guest.
 
+use crate::output;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ const FILES: [(&str, &str); 2] = [
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         match self.output {
-            None => print!("{}", FILES[0].1),
+            None => output::write(FILES[0].1)?,
             Some(folder) => {
                 for (name, text) in FILES {
                     write(&folder.join(name), text)?;

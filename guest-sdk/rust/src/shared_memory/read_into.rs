@@ -1,6 +1,6 @@
-//! The one import that the generated bindings leave out, see `tests/bindings.rs` of the
-//! host: they would pass the buffer as `&[u8]`, by which the compiler may take for granted
-//! that the call does not change it. The host does.
+//! The one import that the generated bindings leave out, see `guest-sdk/bindings`: they
+//! would pass the buffer as `&[u8]`, by which the compiler may take for granted that the
+//! call does not change it. The host does.
 
 #![allow(unsafe_code)]
 

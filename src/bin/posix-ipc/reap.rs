@@ -1,0 +1,84 @@
+//! `posix-ipc reap`: clean up after hosts that were killed.
+
+use crate::output;
+use anyhow::Result;
+use std::process::ExitCode;
+use wasmtime_posix_ipc::ledger::{self, Folder, Leftover, Reaped};
+
+/// Clean up what killed hosts left behind
+///
+/// A host that is killed cannot unlink what its guests created, nor give back the
+/// semaphores that they hold. The next `posix-ipc run` of the same user does it, or
+/// this command. Only the very objects that were created are touched: a name that
+/// somebody else has taken since is left alone.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  posix-ipc reap --dry-run    what would be done
+  posix-ipc reap
+
+Exits with 1 if something had to be left.")]
+pub struct Args {
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let folder = Folder::usual()?;
+        let survey = match self.dry_run {
+            true => ledger::survey(&folder)?,
+            false => ledger::reap(&folder)?,
+        };
+        for leftover in &survey.leftovers {
+            output::write(&format!("{}\n", in_words(leftover, self.dry_run)))?;
+        }
+        for problem in &survey.problems {
+            eprintln!("posix-ipc: {problem}");
+        }
+        let failed = |leftover: &Leftover| leftover.reaped == Reaped::Failed;
+        let complete = survey.problems.is_empty() && !survey.leftovers.iter().any(failed);
+        Ok(if complete {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// Cleans up before a guest is run. What cannot be cleaned up does not keep the guest
+/// from running.
+pub fn before_run(folder: &Folder) {
+    match ledger::reap(folder) {
+        Ok(survey) => {
+            for leftover in &survey.leftovers {
+                tracing::info!("{}", in_words(leftover, false));
+            }
+            for problem in &survey.problems {
+                tracing::warn!("{problem}");
+            }
+        }
+        Err(error) => tracing::warn!("what killed hosts left is not cleaned up: {error}"),
+    }
+}
+
+fn in_words(leftover: &Leftover, dry_run: bool) -> String {
+    let Leftover {
+        kind,
+        name,
+        guest,
+        reaped,
+        ..
+    } = leftover;
+    let (name, guest) = (name.escape_debug(), guest.escape_debug());
+    let would = if dry_run { "would be " } else { "" };
+    match reaped {
+        Reaped::Unlinked => format!("{kind}:{name}: {would}unlinked; {guest} had created it"),
+        Reaped::GivenBack(1) => format!("{kind}:{name}: {would}given back; {guest} held it"),
+        Reaped::GivenBack(count) => {
+            format!("{kind}:{name}: {would}given back {count} times; {guest} held it")
+        }
+        _ => format!("{kind}:{name}: left alone, because it could not be looked at or changed"),
+    }
+}

@@ -1,0 +1,251 @@
+//! What a host has created and holds, written down where the next one finds it.
+//!
+//! A host that ends in any way that it notices cleans up itself. One that is killed
+//! cannot, and so it keeps a ledger: a file in the runtime directory that it locks as
+//! long as it lives. Whoever finds a ledger that nobody locks has found what a dead
+//! host left, and finishes the cleanup, with [`reap`].
+//!
+//! The file is a row of records of one size, described in `record.rs`. It is written through a
+//! mapping, which costs no system call and survives the death of the process.
+
+mod folder;
+mod reap;
+mod record;
+
+pub use folder::Folder;
+pub use reap::{Holder, Leftover, Reaped, Survey, reap, survey};
+
+use crate::grant::Kind;
+use crate::sys::shared_memory::SharedMemory;
+use crate::sys::{self, Identity};
+use record::{Record, Role};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// The ledger of a living host.
+pub(crate) struct Ledger {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: SharedMemory,
+    /// The records that the file has room for, and those that are not in use.
+    records: u64,
+    free: Vec<u64>,
+    /// What went wrong is said once.
+    broken: bool,
+}
+
+/// How many records the file grows by.
+const STEP: u64 = 16;
+
+impl Ledger {
+    /// Starts a ledger in a folder.
+    pub(crate) fn create(folder: &Folder) -> std::io::Result<Arc<Self>> {
+        let (path, file) = folder.new_ledger()?;
+        let file = SharedMemory::from_file(file.into(), true);
+        let state = State {
+            file,
+            records: 0,
+            free: Vec::new(),
+            broken: false,
+        };
+        let this = Self {
+            path,
+            state: Mutex::new(state),
+        };
+        this.state().start()?;
+        Ok(Arc::new(this))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn add(self: &Arc<Self>, record: &Record) -> Option<u64> {
+        let mut state = self.state();
+        let place = state
+            .place()
+            .and_then(|place| state.write(place, record).map(|()| place));
+        place.map_err(|errno| self.give_up(&mut state, errno)).ok()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State) -> sys::Result<()>) {
+        let mut state = self.state();
+        if let Err(errno) = change(&mut state) {
+            self.give_up(&mut state, errno);
+        }
+    }
+
+    /// The guests go on: what is lost is the cleanup after a kill.
+    fn give_up(&self, state: &mut State, errno: sys::Errno) {
+        if !std::mem::replace(&mut state.broken, true) {
+            tracing::warn!(
+                "the ledger {} cannot be written ({errno}): if this process is killed, \
+                 what its guests created stays",
+                self.path.display(),
+            );
+        }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // Every guest is gone, and has cleaned up. The lock goes with the file.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl State {
+    fn start(&mut self) -> sys::Result<()> {
+        self.file.reserve(record::HEADER as u64)?;
+        self.file.write(0, &record::header())
+    }
+
+    /// A record that is not in use.
+    fn place(&mut self) -> sys::Result<u64> {
+        if self.free.is_empty() {
+            let records = self.records + STEP;
+            self.file.reserve(record::offset(records))?;
+            self.free.extend((self.records..records).rev());
+            self.records = records;
+        }
+        self.free.pop().ok_or(sys::Errno::NOSPC)
+    }
+
+    /// The role goes in last: a record is in use when it is complete.
+    fn write(&mut self, place: u64, record: &Record) -> sys::Result<()> {
+        let bytes = record.encode();
+        self.file
+            .write(record::offset(place) + record::BODY, &bytes)?;
+        self.set_role(place, record.role)
+    }
+
+    fn set_role(&mut self, place: u64, role: Role) -> sys::Result<()> {
+        let store = |word: &std::sync::atomic::AtomicU32| {
+            word.store(role as u32, std::sync::atomic::Ordering::SeqCst);
+        };
+        self.file.with_u32(record::offset(place), true, store)
+    }
+
+    fn set_held(&mut self, place: u64, count: u32) -> sys::Result<()> {
+        let store = |word: &std::sync::atomic::AtomicU32| {
+            word.store(count, std::sync::atomic::Ordering::SeqCst);
+        };
+        self.file
+            .with_u32(record::offset(place) + record::HELD, true, store)
+    }
+}
+
+/// The pages of the ledger that one guest writes. Without a ledger it writes nowhere.
+#[derive(Clone)]
+pub(crate) struct GuestLedger {
+    ledger: Option<Arc<Ledger>>,
+    guest: String,
+}
+
+/// A record, as long as this lives.
+#[derive(Default)]
+pub(crate) struct Entry {
+    place: Option<(Arc<Ledger>, u64)>,
+}
+
+impl GuestLedger {
+    pub(crate) fn new(ledger: Option<Arc<Ledger>>, guest: &str) -> Self {
+        Self {
+            ledger,
+            guest: guest.into(),
+        }
+    }
+
+    /// Notes that the guest is about to create an object, which is not known yet.
+    pub(crate) fn creates(&self, kind: Kind, name: &str) -> Pending<'_> {
+        let unknown = Identity {
+            device: 0,
+            inode: 0,
+        };
+        let entry = match kind {
+            // The other kinds are known before they can be found.
+            Kind::MessageQueue => self.add(Role::Creating, kind, name, unknown),
+            Kind::Semaphore | Kind::SharedMemory => Entry::default(),
+        };
+        Pending {
+            ledger: self,
+            kind,
+            name: name.into(),
+            entry,
+        }
+    }
+
+    /// Notes that the guest has an object open.
+    pub(crate) fn opens(&self, kind: Kind, name: &str, identity: Identity) -> Entry {
+        self.add(Role::Open, kind, name, identity)
+    }
+
+    /// Notes that what the guest takes of a semaphore is to be given back.
+    pub(crate) fn undoes(&self, name: &str, identity: Identity) -> Entry {
+        self.add(Role::Undo, Kind::Semaphore, name, identity)
+    }
+
+    fn add(&self, role: Role, kind: Kind, name: &str, identity: Identity) -> Entry {
+        let Some(ledger) = &self.ledger else {
+            return Entry::default();
+        };
+        let record = Record {
+            role,
+            kind,
+            identity,
+            held: 0,
+            name: name.into(),
+            guest: self.guest.clone(),
+        };
+        Entry {
+            place: ledger.add(&record).map(|place| (ledger.clone(), place)),
+        }
+    }
+}
+
+/// The record of an object that is being created.
+pub(crate) struct Pending<'a> {
+    ledger: &'a GuestLedger,
+    kind: Kind,
+    name: String,
+    entry: Entry,
+}
+
+impl Pending<'_> {
+    /// Notes which object it has become.
+    pub(crate) fn created(&mut self, identity: Identity) {
+        self.entry = self
+            .ledger
+            .add(Role::Created, self.kind, &self.name, identity);
+    }
+
+    pub(crate) fn finish(self) -> Entry {
+        self.entry
+    }
+}
+
+impl Entry {
+    /// Notes how often the guest holds the semaphore.
+    pub(crate) fn set_held(&self, count: u32) {
+        if let Some((ledger, place)) = &self.place {
+            ledger.change(|state| state.set_held(*place, count));
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some((ledger, place)) = self.place.take() {
+            ledger.change(|state| {
+                state.set_role(place, Role::Free)?;
+                state.free.push(place);
+                Ok(())
+            });
+        }
+    }
+}

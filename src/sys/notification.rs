@@ -1,0 +1,186 @@
+//! Being told that a message arrived: `mq_notify`.
+//!
+//! The kernel knows one registration for each queue in the whole system, owned by a
+//! process. It tells by a signal, by nothing, or by a datagram on a netlink socket,
+//! which is what the C library builds its threads on. The datagram is used here: it
+//! can be polled for, it is there when the send returns, and it belongs to the
+//! registration and not to the process.
+//!
+//! One thing does belong to the process: closing any descriptor of the queue removes
+//! the registration, whoever in the process made it. So while there is one, queues
+//! are not closed but put aside.
+//!
+//! References: POSIX `mq_notify`, Linux `mq_notify(2)`, and for the datagram
+//! glibc `sysdeps/unix/sysv/linux/mq_notify.c`.
+
+use super::message_queue::MessageQueue;
+use super::{Errno, Identity, Result, check};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socket_with};
+use std::collections::HashMap;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A registration. Dropping the last share of it cancels it.
+pub(crate) struct Registration {
+    socket: OwnedFd,
+    /// Registered as long as it is open, see the top.
+    queue: Arc<MessageQueue>,
+    identity: Identity,
+    state: AtomicU8,
+}
+
+const PENDING: u8 = 0;
+const DELIVERED: u8 = 1;
+const CANCELLED: u8 = 2;
+
+impl Registration {
+    /// Registers for the next message in the empty queue; `Errno::BUSY` if anybody
+    /// in the system has done so.
+    pub(crate) fn new(queue: Arc<MessageQueue>) -> Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        let identity = queue.identity()?;
+        let mut registered = registered();
+        notify(&queue, Some(&socket))?;
+        registered.insert(identity, Vec::new());
+        COUNT.store(registered.len(), Ordering::SeqCst);
+        drop(registered);
+        Ok(Self {
+            socket,
+            queue,
+            identity,
+            state: AtomicU8::new(PENDING),
+        })
+    }
+
+    /// Whether the message has arrived.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.look() == DELIVERED
+    }
+
+    /// Whether there is nothing to wait for any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.look() != PENDING
+    }
+
+    /// Gives the registration up, unless it has been used.
+    pub(crate) fn cancel(&self) {
+        let mut registered = registered();
+        // Under the lock: once it has been used, another guest may register, and
+        // that one is not to be cancelled.
+        if self.look_locked(&mut registered) == PENDING {
+            let _ = notify(&self.queue, None);
+            self.end(CANCELLED, &mut registered);
+        }
+    }
+
+    fn look(&self) -> u8 {
+        match self.state.load(Ordering::SeqCst) {
+            PENDING => self.look_locked(&mut registered()),
+            over => over,
+        }
+    }
+
+    fn look_locked(&self, registered: &mut Registered) -> u8 {
+        if self.state.load(Ordering::SeqCst) == PENDING {
+            let mut datagram = [0; COOKIE];
+            let received = rustix::net::recv(&self.socket, &mut datagram, RecvFlags::DONTWAIT);
+            match received.map(|(length, _)| datagram[..length].last().copied()) {
+                Ok(Some(NOTIFY_WOKENUP)) => self.end(DELIVERED, registered),
+                Ok(Some(NOTIFY_REMOVED)) => self.end(CANCELLED, registered),
+                _ => {}
+            }
+        }
+        self.state.load(Ordering::SeqCst)
+    }
+
+    /// Closes what was put aside.
+    fn end(&self, state: u8, registered: &mut Registered) {
+        self.state.store(state, Ordering::SeqCst);
+        registered.remove(&self.identity);
+        COUNT.store(registered.len(), Ordering::SeqCst);
+    }
+
+    /// Registers the socket with the poller of the current Tokio runtime. It becomes
+    /// readable when the message arrives, and when the registration is cancelled.
+    pub(crate) fn readiness(self: &Arc<Self>) -> std::io::Result<AsyncFd<Arc<Self>>> {
+        // SAFETY: the socket never changes and stays open as long as `self`, which
+        // the registration with the poller owns a share of.
+        unsafe { AsyncFd::register_with_interest(self.clone(), Interest::READABLE) }
+            .map_err(|error| error.into_parts().1)
+    }
+}
+
+impl AsRawFd for Registration {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+/// The queues with a registration of this process, and their descriptors that
+/// should have been closed meanwhile.
+type Registered = HashMap<Identity, Vec<OwnedFd>>;
+
+static REGISTERED: LazyLock<Mutex<Registered>> = LazyLock::new(Mutex::default);
+
+/// How many there are, so that closing a queue need not look when there is none.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+fn registered() -> MutexGuard<'static, Registered> {
+    REGISTERED
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Closes a descriptor of a queue, or puts it aside until that removes nothing.
+pub(super) fn close(descriptor: OwnedFd) {
+    if COUNT.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    let Ok(stat) = rustix::fs::fstat(&descriptor) else {
+        return;
+    };
+    if let Some(aside) = registered().get_mut(&Identity::of(&stat)) {
+        aside.push(descriptor);
+    }
+}
+
+/// The length of the datagram. Its last byte says what happened.
+const COOKIE: usize = 32;
+const NOTIFY_WOKENUP: u8 = 1;
+const NOTIFY_REMOVED: u8 = 2;
+
+/// The system call itself: the C library's function would start a thread.
+fn notify(queue: &MessageQueue, socket: Option<&OwnedFd>) -> Result<()> {
+    let cookie = [0u8; COOKIE];
+    // SAFETY: plain data, for which zero is valid.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_THREAD;
+    event.sigev_value.sival_ptr = cookie.as_ptr().cast_mut().cast();
+    let event = match socket {
+        Some(socket) => {
+            event.sigev_signo = socket.as_raw_fd();
+            std::ptr::from_ref(&event)
+        }
+        None => std::ptr::null(),
+    };
+    // SAFETY: the descriptor is open; the event is null or valid, and its cookie is
+    // copied before the call returns.
+    let result = unsafe { libc::syscall(libc::SYS_mq_notify, queue.as_raw_fd(), event) };
+    check(if result == -1 { -1 } else { 0 })
+        .map(|_| ())
+        .map_err(|errno| match errno {
+            // No netlink sockets here, which `mq_notify` itself would need as well.
+            Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT => Errno::NOTSUP,
+            errno => errno,
+        })
+}

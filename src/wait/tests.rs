@@ -1,0 +1,347 @@
+//! Waits against real objects: what a cancelled one must not do, and what must not
+//! get lost between guests and native waiters.
+
+use super::*;
+use crate::sys;
+use crate::sys::message_queue::{self, Direction, MessageQueue, QueueSize};
+use crate::sys::semaphore::{self, Semaphore};
+use crate::sys::shared_memory::{self, SharedMemory};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+const ROUNDS: u32 = 1000;
+/// Nothing here takes so long; a test that waits for it has failed.
+const FOREVER: Duration = Duration::from_secs(60);
+
+/// No inline wait, so that every wait is parked.
+fn waits(strategy: WaitStrategy) -> Arc<Waits> {
+    Arc::new(Waits::new(strategy, Duration::ZERO))
+}
+
+const STRATEGIES: [WaitStrategy; 2] = [WaitStrategy::Reactor, WaitStrategy::Slices];
+
+fn unique() -> String {
+    format!("/posix-ipc.waits.{:016x}", rand::random::<u64>())
+}
+
+/// A semaphore without a name: nothing to clean up.
+fn semaphore(value: u32) -> Arc<Semaphore> {
+    let name = unique();
+    let semaphore = Semaphore::create(&name, 0o600, value, |_| {}).unwrap();
+    semaphore::unlink(&name).unwrap();
+    semaphore.into()
+}
+
+fn queue() -> PollableQueue {
+    let name = unique();
+    let size = QueueSize {
+        max_messages: 2,
+        max_message_size: 4,
+    };
+    let queue = MessageQueue::create(&name, Direction::Both, 0o600, Some(size), |_| {}).unwrap();
+    message_queue::unlink(&name).unwrap();
+    PollableQueue::new(queue)
+}
+
+fn segment(size: u64) -> SharedMemory {
+    let name = unique();
+    let segment = SharedMemory::create(&name, 0o600, size, |_| {}).unwrap();
+    shared_memory::unlink(&name).unwrap();
+    segment
+}
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async { tokio::time::timeout(FOREVER, test).await.unwrap() })
+}
+
+/// A time at which to do something to a wait: around its beginning or in its midst.
+fn moment() -> Duration {
+    Duration::from_micros(rand::random_range(0..300))
+}
+
+fn later(action: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    let moment = moment();
+    thread::spawn(move || {
+        thread::sleep(moment);
+        action();
+    })
+}
+
+const ANY: Patience = Patience::Until(Deadline::Never);
+
+#[test]
+fn a_cancelled_acquire_takes_nothing() {
+    for strategy in STRATEGIES {
+        let waits = waits(strategy);
+        let semaphore = semaphore(0);
+        run(async {
+            for round in 0..ROUNDS {
+                let poster = semaphore.clone();
+                let poster = later(move || poster.release().unwrap());
+                let canceller = Canceller::new();
+                let acquire = waits.acquire(&semaphore, ANY, &canceller);
+                let taken = tokio::time::timeout(moment(), acquire).await.is_ok();
+                poster.join().unwrap();
+                let left = semaphore.value().unwrap();
+                assert_eq!(left, u32::from(!taken), "{strategy:?}, round {round}");
+                if left == 1 {
+                    semaphore.try_acquire().unwrap();
+                }
+            }
+        });
+    }
+}
+
+/// Long enough for another thread to fall asleep in the kernel. If it is not, a test
+/// proves less, and does not fail.
+const SETTLED: Duration = Duration::from_millis(5);
+
+#[test]
+fn a_native_waiter_gets_the_token_that_a_cancelled_guest_was_woken_for() {
+    let waits = waits(WaitStrategy::Reactor);
+    let semaphore = semaphore(0);
+    run(async {
+        for round in 0..20 {
+            let canceller = Canceller::new();
+            let mut acquire = Box::pin(waits.acquire(&semaphore, ANY, &canceller));
+            assert!(poll_once(acquire.as_mut()).await.is_none());
+            thread::sleep(SETTLED);
+            // Behind the guest in the queue of the kernel.
+            let native = semaphore.clone();
+            let native = thread::spawn(move || native.acquire_within(FOREVER / 2));
+            thread::sleep(SETTLED);
+            semaphore.release().unwrap();
+            thread::sleep(SETTLED);
+            // Woken, but cancelled before it looked.
+            drop(acquire);
+            assert_eq!(native.join().unwrap(), Ok(()), "round {round}");
+        }
+        assert_eq!(semaphore.value(), Ok(0));
+    });
+}
+
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
+        std::task::Poll::Pending => std::task::Poll::Ready(None),
+    })
+    .await
+}
+
+#[test]
+fn many_waiters_on_one_semaphore_all_get_their_turn() {
+    for strategy in STRATEGIES {
+        let waits = waits(strategy);
+        let semaphore = semaphore(0);
+        let taken = Arc::new(AtomicU32::new(0));
+        run(async {
+            let mut tasks = Vec::new();
+            for _ in 0..300 {
+                let (waits, semaphore, taken) = (waits.clone(), semaphore.clone(), taken.clone());
+                tasks.push(tokio::spawn(async move {
+                    let canceller = Canceller::new();
+                    waits.acquire(&semaphore, ANY, &canceller).await.unwrap();
+                    taken.fetch_add(1, Ordering::SeqCst);
+                }));
+            }
+            for task in tasks.drain(..100) {
+                task.abort();
+            }
+            let poster = semaphore.clone();
+            thread::spawn(move || (0..300).for_each(|_| poster.release().unwrap()));
+            for task in tasks {
+                task.await.unwrap();
+            }
+            // Of the aborted ones, those that were quicker have taken theirs.
+            while semaphore.value().unwrap() + taken.load(Ordering::SeqCst) < 300 {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert_eq!(
+            semaphore.value().unwrap() + taken.load(Ordering::SeqCst),
+            300
+        );
+    }
+}
+
+#[test]
+fn more_semaphores_than_one_thread_can_wait_for() {
+    let waits = waits(WaitStrategy::Reactor);
+    let semaphores: Vec<_> = (0..300).map(|_| semaphore(0)).collect();
+    run(async {
+        let mut tasks = Vec::new();
+        for semaphore in &semaphores {
+            let (waits, semaphore) = (waits.clone(), semaphore.clone());
+            tasks.push(tokio::spawn(async move {
+                waits
+                    .acquire(&semaphore, ANY, &Canceller::new())
+                    .await
+                    .unwrap();
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        for semaphore in semaphores.iter().rev() {
+            semaphore.release().unwrap();
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_waiter_is_gone_from_the_semaphore_when_its_wait_is() {
+    let waits = waits(WaitStrategy::Reactor);
+    let semaphore = semaphore(0);
+    run(async {
+        for _ in 0..100 {
+            let canceller = Canceller::new();
+            let acquire = waits.acquire(&semaphore, ANY, &canceller);
+            let _ = tokio::time::timeout(moment(), acquire).await;
+        }
+    });
+    assert_eq!(sys::futex::announced(&semaphore), 0);
+}
+
+#[test]
+fn a_cancelled_receive_takes_no_message() {
+    let waits = waits(WaitStrategy::Auto);
+    let queue = Arc::new(queue());
+    run(async {
+        for round in 0..ROUNDS {
+            let sender = queue.clone();
+            let sender = later(move || sender.get().try_send(b"note", 0).unwrap());
+            let mut buffer = [0; 4];
+            let canceller = Canceller::new();
+            let receive = waits.receive(&queue, &mut buffer, ANY, &canceller);
+            let taken = tokio::time::timeout(moment(), receive).await.is_ok();
+            sender.join().unwrap();
+            let left = queue.get().attributes().unwrap().current_messages;
+            assert_eq!(left, u32::from(!taken), "round {round}");
+            if left == 1 {
+                queue.get().try_receive(&mut [0; 4]).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_cancelled_send_sends_nothing() {
+    let waits = waits(WaitStrategy::Auto);
+    let queue = Arc::new(queue());
+    queue.get().try_send(b"full", 0).unwrap();
+    queue.get().try_send(b"full", 0).unwrap();
+    run(async {
+        for round in 0..ROUNDS {
+            let receiver = queue.clone();
+            let receiver = later(move || {
+                receiver.get().try_receive(&mut [0; 4]).unwrap();
+            });
+            let canceller = Canceller::new();
+            let send = waits.send(&queue, b"more", 0, ANY, &canceller);
+            let sent = tokio::time::timeout(moment(), send).await.is_ok();
+            receiver.join().unwrap();
+            let held = queue.get().attributes().unwrap().current_messages;
+            assert_eq!(held, 1 + u32::from(sent), "round {round}");
+            if !sent {
+                queue.get().try_send(b"full", 0).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_word_wakes_when_it_is_woken_and_when_it_has_changed() {
+    for strategy in STRATEGIES {
+        let waits = waits(strategy);
+        let mut segment = segment(4096);
+        run(async {
+            for round in 1..=200 {
+                let word = segment.waitable(8).unwrap();
+                let peer = sys::futex::Word::Segment(segment.waitable(8).unwrap().into());
+                let peer = later(move || {
+                    peer.store_for_test(round);
+                    peer.wake(1).unwrap();
+                });
+                let canceller = Canceller::new();
+                let waited = waits.changed(word, round - 1, ANY, &canceller).await;
+                assert!(waited.is_ok(), "{strategy:?}, round {round}");
+                peer.join().unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn deadlines_and_cancellation_end_every_kind_of_wait() {
+    for strategy in STRATEGIES {
+        let waits = waits(strategy);
+        let semaphore = semaphore(0);
+        let queue = queue();
+        let mut segment = segment(64);
+        run(async {
+            for patience in [Patience::new(Some(1)), Patience::new(Some(2_000_000))] {
+                let canceller = Canceller::new();
+                let acquired = waits.acquire(&semaphore, patience, &canceller).await;
+                assert_code(acquired, ErrorCode::TimedOut);
+                let received = waits
+                    .receive(&queue, &mut [0; 4], patience, &canceller)
+                    .await;
+                assert_code(received, ErrorCode::TimedOut);
+                let word = segment.waitable(0).unwrap();
+                assert_code(
+                    waits.changed(word, 0, patience, &canceller).await,
+                    ErrorCode::TimedOut,
+                );
+            }
+            let canceller = Canceller::new();
+            let other = canceller.clone();
+            later(move || other.cancel());
+            // Longer than the clock reaches.
+            let patience = Patience::new(Some(u64::MAX));
+            let acquired = waits.acquire(&semaphore, patience, &canceller).await;
+            assert_code(acquired, ErrorCode::Cancelled);
+            let received = waits
+                .receive(&queue, &mut [0; 4], patience, &canceller)
+                .await;
+            assert_code(received, ErrorCode::Cancelled);
+            let word = segment.waitable(0).unwrap();
+            assert_code(
+                waits.changed(word, 0, patience, &canceller).await,
+                ErrorCode::Cancelled,
+            );
+        });
+    }
+}
+
+fn assert_code<T: std::fmt::Debug>(result: Result<T, Error>, code: ErrorCode) {
+    match result {
+        Err(Error::Code(found)) if format!("{found:?}") == format!("{code:?}") => {}
+        other => panic!("{other:?} instead of {code:?}"),
+    }
+}
+
+#[test]
+fn a_semaphore_whose_file_is_cut_while_somebody_waits_is_an_error() {
+    for strategy in STRATEGIES {
+        let waits = waits(strategy);
+        let name = unique();
+        let semaphore = Arc::new(Semaphore::create(&name, 0o600, 0, |_| {}).unwrap());
+        let path = format!("/dev/shm/sem.{}", &name[1..]);
+        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        semaphore::unlink(&name).unwrap();
+        thread::spawn(move || {
+            thread::sleep(SETTLED);
+            file.set_len(0).unwrap();
+        });
+        let acquired = run(async { waits.acquire(&semaphore, ANY, &Canceller::new()).await });
+        assert_code(acquired, ErrorCode::Truncated);
+        assert_eq!(semaphore.release(), Err(sys::TRUNCATED));
+    }
+}

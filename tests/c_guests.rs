@@ -1,0 +1,223 @@
+//! Guests written in C: the same POSIX source, built natively and for the sandbox, says
+//! the same; and the two talk to each other.
+
+#[path = "support/compiled.rs"]
+mod compiled;
+
+use compiled::{Names, Program, code_blocks, guest_c, native_c, repository, scratch_file};
+use std::path::PathBuf;
+
+fn source(name: &str) -> PathBuf {
+    repository().join("tests/c").join(name)
+}
+
+/// A program both ways: native first. `None` where guests cannot be built.
+fn both(name: &str) -> Option<[Program; 2]> {
+    Some([native_c(&source(name)), guest_c(&source(name))?])
+}
+
+/// Every way for two of them to meet, the one that is only native first.
+fn pairs(programs: &[Program; 2]) -> Vec<(&Program, &Program)> {
+    let all = programs
+        .iter()
+        .flat_map(|a| programs.iter().map(move |b| (a, b)));
+    all.collect()
+}
+
+/// The lines that differ, or where one text ends before the other.
+fn assert_same(native: &str, guest: &str) {
+    let differences: Vec<_> = native
+        .lines()
+        .zip(guest.lines())
+        .filter(|(native, guest)| native != guest)
+        .map(|(native, guest)| format!("native {native}\nguest  {guest}\n"))
+        .collect();
+    assert!(differences.is_empty(), "\n{}", differences.concat());
+    assert_eq!(native, guest);
+}
+
+#[test]
+fn errors_are_the_native_ones() {
+    let Some([native, guest]) = both("errors.c") else {
+        return;
+    };
+    // One after the other, under the same names: the names are part of the output.
+    let names = Names::new();
+    let native = native.start(&names, [names.prefix()]).output();
+    let guest = guest.start(&names, [names.prefix()]).output();
+    assert!(native.lines().count() > 200);
+    assert_same(&native, &guest);
+}
+
+#[test]
+fn mappings_are_like_native_ones() {
+    let Some(programs) = both("mapping.c") else {
+        return;
+    };
+    let [native, guest] = programs.map(|program| {
+        let names = Names::new();
+        let name = names.name("memory");
+        let grant = format!("{name},own,keep");
+        let output = program.start_with(["--shm", &grant], [&name]).output();
+        let left = std::fs::read(format!("/dev/shm{name}")).unwrap();
+        (output, left)
+    });
+    assert_same(&native.0, &guest.0);
+    assert!(native.1.starts_with(b"left behind"));
+    assert!(native.1 == guest.1, "not the same bytes left behind");
+}
+
+#[test]
+fn frames_through_a_ring() {
+    let Some(programs) = both("frames.c") else {
+        return;
+    };
+    let mut expected = None;
+    for (maker, taker) in pairs(&programs) {
+        let names = Names::new();
+        let made = maker.start(&names, ["make", names.prefix(), "500"]);
+        let taken = taker
+            .start(&names, ["take", names.prefix(), "500"])
+            .output();
+        assert_eq!(made.output(), "made 500 frames\n");
+        assert!(taken.contains("took 500 frames, 0 wrong"), "{taken}");
+        assert_eq!(&taken, expected.get_or_insert(taken.clone()));
+        assert_eq!(names.files(), [""; 0].map(PathBuf::from));
+    }
+}
+
+#[test]
+fn jobs_by_their_priority() {
+    let Some(programs) = both("priority.c") else {
+        return;
+    };
+    let alone = programs.each_ref().map(|program| {
+        let names = Names::new();
+        let queue = names.queue("queue");
+        program.start(&names, ["alone", &queue]).output()
+    });
+    assert!(
+        alone[0].starts_with("7 of 8\n30 put out the fire\n20 call"),
+        "{}",
+        alone[0]
+    );
+    assert_same(&alone[0], &alone[1]);
+
+    for (sender, worker) in pairs(&programs) {
+        let names = Names::new();
+        let queue = names.queue("queue");
+        let sent = sender.start(&names, ["send", &queue]);
+        let worked = worker.start(&names, ["work", &queue]).output();
+        assert_eq!(sent.output(), "sent\n");
+        assert_eq!(worked, "6 jobs, 80 letters\n0 left\n");
+    }
+}
+
+#[test]
+fn a_counter_under_a_semaphore_in_shared_memory() {
+    let Some([native, guest]) = both("counter.c") else {
+        return;
+    };
+    const TIMES: u32 = 5000;
+    for creator in [&native, &guest] {
+        let names = Names::new();
+        let counter = names.name("counter");
+        let grant = format!("{counter},own,keep");
+        let run = |program: &Program, arguments: &[&str]| {
+            program.start_with(["--shm", &grant], arguments)
+        };
+        run(creator, &["create", &counter]).output();
+        let adders = [&native, &guest, &native, &guest];
+        let adding: Vec<_> = (1..)
+            .zip(adders)
+            .map(|(place, program): (u32, _)| {
+                let (place, times) = (place.to_string(), TIMES.to_string());
+                run(program, &["add", &counter, &place, &times])
+            })
+            .collect();
+        adding.into_iter().for_each(|adder| drop(adder.output()));
+        let shown = run(creator, &["show", &counter]).output();
+        let mark = TIMES as u8;
+        let expected = format!(
+            "count {}, lock 1, marks 0 {mark} {mark} {mark} {mark} 0 0 0 0 0 0 0 0 0 0 0\n",
+            4 * TIMES
+        );
+        assert_eq!(shown, expected);
+    }
+}
+
+#[test]
+fn notifications_reach_handlers() {
+    let Some(programs) = both("notify.c") else {
+        return;
+    };
+    let mut expected = None;
+    for (teller, waiter) in pairs(&programs) {
+        let names = Names::new();
+        let queue = names.queue("queue");
+        names.queue("queue.answers");
+        names.queue("queue.asked");
+        let waiting = waiter.start(&names, ["wait", &queue]);
+        let told = teller.start(&names, ["tell", &queue]).output();
+        let output = waiting.output();
+        assert_eq!(told, "told\n");
+        // The first pair is native.
+        assert_same(expected.get_or_insert(output.clone()), &output);
+    }
+}
+
+#[test]
+fn what_is_not_granted_is_denied() {
+    let text = r#"
+        #include <errno.h>
+        #include <fcntl.h>
+        #include <mqueue.h>
+        #include <semaphore.h>
+        #include <stdio.h>
+        #include <string.h>
+        #include <sys/mman.h>
+
+        int main(void) {
+            printf("%d", sem_open("/gate", O_CREAT, 0600, 1) == SEM_FAILED && errno == EACCES);
+            printf("%d", shm_open("/memory", O_RDWR | O_CREAT, 0600) == -1 && errno == EACCES);
+            printf("%d", mq_open("/jobs", O_RDONLY) == -1 && errno == EACCES);
+            printf("%d\n", mq_unlink("/jobs") == -1 && errno == EACCES);
+            return 0;
+        }
+    "#;
+    let source = scratch_file("denied.c", text);
+    let Some(guest) = guest_c(&source) else {
+        return;
+    };
+    let none: [&str; 0] = [];
+    let output = guest.start_with(none, none).end();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1111\n");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("--sem /gate,"), "{log}");
+}
+
+#[test]
+fn the_program_of_the_manual_runs() {
+    let [program] = &code_blocks(&repository().join("guest-sdk/c/README.md"), "c")[..] else {
+        panic!("one program in the manual")
+    };
+    let source = scratch_file("manual.c", program);
+    let Some(guest) = guest_c(&source) else {
+        return;
+    };
+    let native = native_c(&source);
+    let names = Names::new();
+    let (total, gate, jobs) = (names.name("total"), names.name("gate"), names.queue("jobs"));
+    // The program's own names, which others may be using: each to one that nobody does.
+    let options = [
+        "--shm",
+        &format!("{total}::/total,create"),
+        "--sem",
+        &format!("{gate}::/gate,create"),
+        "--mq",
+        &format!("{jobs}::/jobs,create"),
+    ];
+    let output = guest.start_with(options, [""; 0]).output();
+    assert_eq!(output, "total 55\n");
+    assert!(matches!(native, Program::Native(_)));
+}

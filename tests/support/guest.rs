@@ -1,0 +1,102 @@
+//! The guests of the tests, built when they are needed.
+
+use super::{repository, scratch, skip};
+use std::collections::HashMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// The component of a guest. It is built if need be; where that cannot be done
+/// because there is no tool chain, the test says that it is skipped, and returns:
+///
+/// ```ignore
+/// let Some(probe) = guest("probe") else { return };
+/// ```
+pub fn guest(name: &str) -> Option<PathBuf> {
+    static BUILT: Mutex<Option<HashMap<String, Option<PathBuf>>>> = Mutex::new(None);
+    // The lock is held while a guest is built, so that this is done once.
+    let mut built = BUILT
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let built = built.get_or_insert_default();
+    let path = built
+        .entry(name.into())
+        .or_insert_with(|| build(name))
+        .clone();
+    if path.is_none() {
+        skip("no wasm32-wasip2; run tools/setup-guests");
+    }
+    path
+}
+
+fn build(name: &str) -> Option<PathBuf> {
+    let manifest = match name {
+        "probe" => "tests/guest/Cargo.toml",
+        other => panic!("no such guest: {other}"),
+    };
+    let compiler = compiler()?;
+    // Where `make guests` builds them as well.
+    let target = scratch().with_file_name("guests");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--release", "--target", TARGET])
+        .arg("--manifest-path")
+        .arg(repository().join(manifest))
+        .arg("--target-dir")
+        .arg(&target)
+        .env("RUSTC", compiler);
+    // What somebody wants for the host is not for guests.
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER"] {
+        cargo.env_remove(variable);
+    }
+    let output = cargo.output().expect("cargo can be run");
+    assert!(
+        output.status.success(),
+        "the guest {name} cannot be built:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(
+        target
+            .join(TARGET)
+            .join("release")
+            .join(name)
+            .with_extension("wasm"),
+    )
+}
+
+/// A compiler that has the target's standard library.
+fn compiler() -> Option<String> {
+    let told = set_up().filter(|compiler| !compiler.is_empty());
+    let usual = || env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    let compiler = told.unwrap_or_else(usual);
+    let output = Command::new(&compiler)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()
+        .ok()?;
+    let folder = String::from_utf8(output.stdout).ok()?;
+    let mut libraries = Path::new(folder.trim()).read_dir().ok()?;
+    let is_std = |name: &str| name.starts_with("libstd-") && name.ends_with(".rlib");
+    libraries
+        .any(|file| file.is_ok_and(|file| file.file_name().to_str().is_some_and(is_std)))
+        .then_some(compiler)
+}
+
+/// What `tools/setup-guests` has found, if it has been run.
+fn set_up() -> Option<String> {
+    let folder = |name| env::var_os(name).map(PathBuf::from);
+    let caches = || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    let tools = folder("POSIX_IPC_TOOLS").or_else(|| Some(caches()?.join("posix-ipc/tools")))?;
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(r#". "$0" && printf %s "$POSIX_IPC_GUEST_RUSTC""#)
+        .arg(tools.join("env.sh"))
+        .output()
+        .ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8(output.stdout).ok())?
+}

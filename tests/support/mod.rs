@@ -1,0 +1,75 @@
+//! What the tests have in common.
+
+// Each test is a program of its own and uses a part of this.
+#![allow(dead_code, unused_imports)]
+
+mod command;
+mod embedded;
+mod guest;
+pub mod language;
+mod names;
+mod native;
+mod peer;
+
+pub use command::{Ended, Running, posix_ipc, run};
+pub use embedded::{Embedded, embed};
+pub use guest::guest;
+pub use names::{Names, exists};
+pub use native::{Native, SIGBUS, UNDEFINED};
+pub use peer::peer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Nothing here takes so long: whoever waits this long has met a bug, and fails
+/// instead of hanging.
+pub const FOREVER: Duration = Duration::from_secs(120);
+
+/// A folder for files that tests make, inside of `target`.
+pub fn scratch() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// The top of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder of a test's own, gone with the value.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let folder = scratch().join(format!("folder-{:016x}", rand::random::<u64>()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes a file in it.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Says that a test cannot be run here; where nothing may be skipped, it fails.
+fn skip(why: &str) {
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
+    assert!(
+        std::env::var_os("POSIX_IPC_REQUIRE_GUESTS").is_none_or(|value| value != "1"),
+        "{why}"
+    );
+    eprintln!("SKIPPED: {test}: {why}");
+}
