@@ -14,6 +14,7 @@ mod output;
 mod reap;
 mod rm;
 mod run;
+mod runtime;
 mod wit;
 
 use clap::{Parser, Subcommand};
