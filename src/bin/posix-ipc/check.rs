@@ -2,7 +2,7 @@
 
 use crate::options::{GrantOptions, Policy, QuotaOptions};
 use crate::runtime::Program;
-use crate::{engine, guest, output};
+use crate::{cache, engine, guest, output};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits)?;
         let engine = engine::new()?;
-        let component = engine::load(&engine, Program::find(&self.guest)?.component())?;
+        let component = cache::load(&engine, Program::find(&self.guest)?.component())?;
         let linker = guest::linker(&engine)?;
         let imports = imports(&engine, &component);
 

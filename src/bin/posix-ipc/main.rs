@@ -2,7 +2,10 @@
 //! they were granted, and looks after the machine's objects.
 #![deny(unsafe_code)]
 
+mod cache;
 mod check;
+#[path = "../../sys/compiled.rs"]
+mod compiled;
 mod engine;
 mod guest;
 mod holders;

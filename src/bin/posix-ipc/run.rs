@@ -4,7 +4,7 @@ use crate::guest::Guest;
 use crate::manifest::parse_duration;
 use crate::options::{GrantOptions, QuotaOptions, WasiOptions};
 use crate::runtime::Program;
-use crate::{engine, guest, reap};
+use crate::{cache, engine, guest, reap};
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,7 +64,7 @@ impl Args {
         let ipc = policy.context(&name, &host())?;
         let wasi = self.wasi.context(&name, program.script(), &self.arguments)?;
         let engine = engine::new()?;
-        let component = engine::load(&engine, program.component())?;
+        let component = cache::load(&engine, program.component())?;
         let command = guest::linker(&engine)?
             .instantiate_pre(&component)
             .and_then(CommandPre::new)
