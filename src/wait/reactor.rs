@@ -12,7 +12,8 @@
 use crate::sys::Errno;
 use crate::sys::futex::{self, Bell, Word};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -67,11 +68,11 @@ impl Reactor {
         let mut shards = lock(&self.shards);
         let with_word = shards
             .iter()
-            .find(|(shard, _)| lock(&shard.words).contains_key(&address));
+            .find(|(shard, _)| lock(&shard.words).by_address.contains_key(&address));
         let with_room = || {
             shards
                 .iter()
-                .find(|(shard, _)| lock(&shard.words).len() < futex::MAX_WORDS - 1)
+                .find(|(shard, _)| lock(&shard.words).by_address.len() < futex::MAX_WORDS - 1)
         };
         if let Some((shard, _)) = with_word.or_else(with_room) {
             return shard.clone();
@@ -90,7 +91,7 @@ impl Reactor {
 impl Drop for Reactor {
     fn drop(&mut self) {
         for (shard, thread) in lock(&self.shards).drain(..) {
-            *lock(&shard.stopping) = true;
+            shard.stopping.store(true, Ordering::SeqCst);
             shard.bell.ring();
             let _ = thread.join();
         }
@@ -153,8 +154,17 @@ struct Entry {
 #[derive(Default)]
 struct Shard {
     bell: Bell,
-    words: Mutex<HashMap<usize, Waiters>>,
-    stopping: Mutex<bool>,
+    words: Mutex<Words>,
+    /// Signalled whenever the thread has come back from the kernel.
+    turned: Condvar,
+    stopping: AtomicBool,
+}
+
+#[derive(Default)]
+struct Words {
+    by_address: HashMap<usize, Waiters>,
+    /// How often the thread has come back from the kernel.
+    turns: u64,
 }
 
 /// The tasks of one word, in the order in which they are fired. Present as long as
@@ -186,6 +196,7 @@ impl Shard {
     fn enqueue(&self, word: &Word, entry: &Arc<Entry>) -> i64 {
         let mut words = lock(&self.words);
         let waiters = words
+            .by_address
             .entry(word.address())
             .or_insert_with(|| Waiters::new(word.clone()));
         let order = waiters.next;
@@ -199,6 +210,7 @@ impl Shard {
     fn requeue(&self, word: &Word, entry: &Arc<Entry>) -> i64 {
         let mut words = lock(&self.words);
         let waiters = words
+            .by_address
             .entry(word.address())
             .or_insert_with(|| Waiters::new(word.clone()));
         waiters.taking = waiters.taking.saturating_sub(1);
@@ -213,7 +225,7 @@ impl Shard {
     /// A task has taken its token.
     fn settle(&self, word: &Word) {
         let mut words = lock(&self.words);
-        if let Some(waiters) = words.get_mut(&word.address()) {
+        if let Some(waiters) = words.by_address.get_mut(&word.address()) {
             waiters.taking = waiters.taking.saturating_sub(1);
         }
         Self::forget_if_idle(&mut words, word);
@@ -223,24 +235,38 @@ impl Shard {
     fn withdraw(&self, word: &Word, order: i64, interest: Interest) {
         let mut words = lock(&self.words);
         let queued = words
+            .by_address
             .get_mut(&word.address())
             .map(|waiters| waiters.queue.remove(&order));
         if matches!(queued, Some(Some(_))) {
             Self::forget_if_idle(&mut words, word);
-            drop(words);
-            // The thread may be asleep on the word, which it keeps mapped.
+            // The thread may be asleep on the word.
             self.bell.ring();
+            if matches!(interest, Interest::Change(_)) {
+                self.let_go(words);
+            }
         } else {
             drop(words);
             self.decline(word, interest);
         }
     }
 
+    /// Waits until the thread is not in the kernel with the words that it knew. Until
+    /// then it would count as a waiter of a word that nobody waits for: whoever wakes
+    /// one, and is told that it did, would be told wrong. That is a moment, and it is
+    /// given up on where the thread has no processor to run on.
+    fn let_go(&self, words: MutexGuard<'_, Words>) {
+        const LONGEST: Duration = Duration::from_millis(100);
+        let before = words.turns;
+        let unturned = |words: &mut Words| words.turns == before;
+        drop(self.turned.wait_timeout_while(words, LONGEST, unturned));
+    }
+
     /// A fired task is gone without having used its wake-up.
     fn decline(&self, word: &Word, interest: Interest) {
         let mut words = lock(&self.words);
         let mut others = false;
-        if let Some(waiters) = words.get_mut(&word.address()) {
+        if let Some(waiters) = words.by_address.get_mut(&word.address()) {
             if interest == Interest::Take {
                 waiters.taking = waiters.taking.saturating_sub(1);
             }
@@ -255,18 +281,18 @@ impl Shard {
         }
     }
 
-    fn forget_if_idle(words: &mut MutexGuard<'_, HashMap<usize, Waiters>>, word: &Word) {
+    fn forget_if_idle(words: &mut Words, word: &Word) {
         let address = word.address();
         let idle = |waiters: &Waiters| waiters.queue.is_empty() && waiters.taking == 0;
-        if words.get(&address).is_some_and(idle) {
-            words.remove(&address);
+        if words.by_address.get(&address).is_some_and(idle) {
+            words.by_address.remove(&address);
             word.renounce();
         }
     }
 
     fn run(&self) {
         let mut woken = None;
-        while !*lock(&self.stopping) {
+        while !self.stopping.load(Ordering::SeqCst) {
             // Read before the words are: a ring after this ends the wait below.
             let rung = self.bell.count();
             let words = self.fire(woken.take());
@@ -287,16 +313,18 @@ impl Shard {
     /// still wait on, with the values that were looked at.
     fn fire(&self, woken: Option<Word>) -> Vec<(Word, u32)> {
         let mut words = lock(&self.words);
+        words.turns += 1;
+        self.turned.notify_all();
         if let Some(word) = &woken
-            && !words.contains_key(&word.address())
+            && !words.by_address.contains_key(&word.address())
         {
             // Its task was gone before the thread knew.
             let _ = word.wake(1);
         }
         let woken = woken.map(|word| word.address());
-        let mut waiting = Vec::with_capacity(words.len());
+        let mut waiting = Vec::with_capacity(words.by_address.len());
         let mut idle = Vec::new();
-        for (&address, waiters) in words.iter_mut() {
+        for (&address, waiters) in words.by_address.iter_mut() {
             let value = waiters.fire(woken == Some(address));
             if waiters.queue.is_empty() {
                 idle.push(waiters.word.clone());

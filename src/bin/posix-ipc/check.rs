@@ -1,7 +1,8 @@
 //! `posix-ipc check`: what a guest would need, and what it would get.
 
 use crate::options::{GrantOptions, Policy, QuotaOptions};
-use crate::{engine, guest, output};
+use crate::runtime::Program;
+use crate::{cache, engine, guest, output};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,15 +28,15 @@ pub struct Args {
     #[command(flatten)]
     limits: QuotaOptions,
 
-    /// The guest: a component (.wasm, .wat)
+    /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
     guest: PathBuf,
 }
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits)?;
-        let engine = engine::new()?;
-        let component = engine::load(&engine, &self.guest)?;
+        let (engine, _) = engine::new(policy.maps())?;
+        let component = cache::load(&engine, Program::find(&self.guest)?.component())?;
         let linker = guest::linker(&engine)?;
         let imports = imports(&engine, &component);
 

@@ -1,6 +1,7 @@
 //! The flags that say what a guest may do, and what they make.
 
 use crate::manifest::{Manifest, parse_duration};
+use crate::runtime::Script;
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +29,10 @@ pub struct GrantOptions {
     /// Give the guest a namespace of its own, where every name works, instead
     #[arg(long, conflicts_with_all = ["semaphores", "segments", "queues"])]
     private: bool,
+
+    /// Let the guest map what is in the namespace of its own into its memory
+    #[arg(long, requires = "private")]
+    map: bool,
 
     /// Read grants and limits from a TOML file; flags add to it
     #[arg(long, value_name = "FILE")]
@@ -62,6 +67,14 @@ pub struct QuotaOptions {
     #[arg(long, value_name = "N")]
     max_pollables: Option<u64>,
 
+    /// Objects mapped into the guest's memory [default: 64]
+    #[arg(long, value_name = "N")]
+    max_windows: Option<u64>,
+
+    /// Bytes of the objects mapped into the guest's memory [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    max_window_bytes: Option<Bytes>,
+
     /// The longest single wait [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     max_wait: Option<Duration>,
@@ -78,6 +91,8 @@ impl QuotaOptions {
         set(&mut quota.mq_bytes, bytes(self.max_mq_bytes));
         set(&mut quota.message_size, bytes(self.max_message_size));
         set(&mut quota.pollables, self.max_pollables);
+        set(&mut quota.windows, self.max_windows);
+        set(&mut quota.window_bytes, bytes(self.max_window_bytes));
         quota.wait = self.max_wait.or(quota.wait);
     }
 }
@@ -114,6 +129,7 @@ impl GrantOptions {
         Ok(Policy {
             grants: file.grants.into_iter().chain(flags).collect(),
             private: self.private,
+            private_maps: self.map,
             quota,
         })
     }
@@ -123,10 +139,18 @@ impl GrantOptions {
 pub struct Policy {
     pub grants: Vec<Grant>,
     pub private: bool,
+    private_maps: bool,
     pub quota: Quota,
 }
 
 impl Policy {
+    /// Whether the guest may map objects into its memory. Not in every namespace of a
+    /// guest's own: the memory of a guest that maps is smaller, and it starts more
+    /// slowly and is compiled apart, none of which a guest should get unasked.
+    pub fn maps(&self) -> bool {
+        self.private_maps || self.grants.iter().any(Grant::map)
+    }
+
     /// The context of a guest that is called `label` in the log.
     pub fn context(self, label: &str, host: &IpcHost) -> Result<IpcCtx> {
         let mut builder = IpcCtx::builder().label(label).quota(self.quota);
@@ -144,7 +168,8 @@ impl Policy {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Other powers")]
 pub struct WasiOptions {
-    /// Allow a folder, as GUEST if given, else under the same path
+    /// Allow a folder, as GUEST if given, else under the same path: for a script the
+    /// absolute one
     #[arg(long = "dir", value_name = "HOST[::GUEST]")]
     folders: Vec<String>,
 
@@ -155,15 +180,40 @@ pub struct WasiOptions {
 
 impl WasiOptions {
     /// The WASI context of a guest: these powers, the arguments, and the standard
-    /// streams of this process.
-    pub fn context(&self, name: &str, arguments: &[String]) -> Result<WasiCtx> {
+    /// streams of this process. A script starts in its folder, which it can read.
+    pub fn context(
+        &self,
+        name: &str,
+        script: Option<&Script>,
+        arguments: &[String],
+    ) -> Result<WasiCtx> {
         let mut wasi = WasiCtxBuilder::new();
-        wasi.inherit_stdio().arg(name).args(arguments);
+        wasi.inherit_stdio();
+        wasi.arg(script.map_or(name, Script::path)).args(arguments);
+        let mut granted = Vec::new();
         for folder in &self.folders {
-            let (host, guest) = folder.split_once("::").unwrap_or((folder, folder));
-            wasi.preopened_dir(PathBuf::from(host), guest, FsPerms::ReadWrite)
+            let (host, guest) = match folder.split_once("::") {
+                Some((host, guest)) => (host, guest.to_owned()),
+                None => (folder.as_str(), folder.clone()),
+            };
+            let guest = match script {
+                Some(script) => script.sees(host, guest)?,
+                None => guest,
+            };
+            wasi.preopened_dir(PathBuf::from(host), &guest, FsPerms::ReadWrite)
                 .map_err(|error| anyhow!("{error:#}"))
                 .with_context(|| format!("--dir {folder}: cannot open the folder {host}"))?;
+            granted.push(guest);
+        }
+        if let Some(script) = script {
+            let folder = script.folder();
+            wasi.initial_cwd(folder);
+            // A folder that is granted stays writable if it is the script's own.
+            if !granted.iter().any(|granted| granted == folder) {
+                wasi.preopened_dir(folder, folder, FsPerms::ReadOnly)
+                    .map_err(|error| anyhow!("{error:#}"))
+                    .with_context(|| format!("cannot open the folder {folder}"))?;
+            }
         }
         for variable in &self.variables {
             let (name, value) = match variable.split_once('=') {

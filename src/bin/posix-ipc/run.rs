@@ -3,24 +3,27 @@
 use crate::guest::Guest;
 use crate::manifest::parse_duration;
 use crate::options::{GrantOptions, QuotaOptions, WasiOptions};
-use crate::{engine, guest, reap};
+use crate::runtime::Program;
+use crate::{cache, engine, guest, reap};
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use wasmtime::Store;
-use wasmtime_posix_ipc::IpcHost;
 use wasmtime_posix_ipc::ledger::Folder;
+use wasmtime_posix_ipc::windows::Windows;
+use wasmtime_posix_ipc::{IpcHost, IpcView};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
 /// Run a guest with the names that it is granted
 ///
 /// The guest is a component that exports wasi:cli/run, as `cargo build --target
-/// wasm32-wasip2` makes it. It has this process's standard streams, its arguments,
-/// and nothing else of the machine but what the flags say. What it creates is
-/// unlinked when it ends, however it ends.
+/// wasm32-wasip2` makes it, or a script in Python or JavaScript. It has this
+/// process's standard streams, its arguments, and nothing else of the machine but
+/// what the flags say; a script can read its own folder as well, and starts there.
+/// What the guest creates is unlinked when it ends, however it ends.
 ///
 /// The exit code is the guest's own; 134 after a trap, 124 when --timeout ended it,
 /// 130 and 143 after SIGINT and SIGTERM.
@@ -30,7 +33,8 @@ Examples:
   posix-ipc run --mq /jobs,recv --sem /gate,wait worker.wasm
   posix-ipc run --shm /frames::/in,ro viewer.wasm --verbose
   posix-ipc run --shm '/render.*,create,max-size=16MiB,max=4' render.wasm
-  posix-ipc run --private tests.wasm")]
+  posix-ipc run --private tests.wasm
+  posix-ipc run --mq /jobs,recv worker.py --verbose")]
 pub struct Args {
     #[command(flatten)]
     grants: GrantOptions,
@@ -45,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
-    /// The guest: a component (.wasm, .wat)
+    /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
     guest: PathBuf,
 
     /// Arguments of the guest
@@ -57,15 +61,16 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits)?;
         let name = file_name(&self.guest);
-        let ipc = policy.context(&name, &host())?;
-        let wasi = self.wasi.context(&name, &self.arguments)?;
-        let engine = engine::new()?;
-        let component = engine::load(&engine, &self.guest)?;
+        let program = Program::find(&self.guest)?;
+        let wasi = self.wasi.context(&name, program.script(), &self.arguments)?;
+        let (engine, windows) = engine::new(policy.maps())?;
+        let ipc = policy.context(&name, &host(windows))?;
+        let component = cache::load(&engine, program.component())?;
         let command = guest::linker(&engine)?
             .instantiate_pre(&component)
             .and_then(CommandPre::new)
             .map_err(|error| {
-                let guest = self.guest.display();
+                let guest = program.component().display();
                 anyhow!("{guest} does not fit this host: {error:#}; see `posix-ipc check {guest}`")
             })?;
         engine::start_ticking(&engine)?;
@@ -85,17 +90,21 @@ impl Args {
 }
 
 /// A host with a ledger, after a look at what others have left.
-fn host() -> IpcHost {
+fn host(windows: Option<Windows>) -> IpcHost {
+    let mut host = IpcHost::builder();
     match Folder::usual() {
         Ok(folder) => {
             reap::before_run(&folder);
-            IpcHost::builder().ledger(folder).build()
+            host = host.ledger(folder);
         }
         Err(error) => {
             tracing::warn!("if this process is killed, what its guests created stays: {error}");
-            IpcHost::new()
         }
     }
+    if let Some(windows) = windows {
+        host = host.windows(windows);
+    }
+    host.build()
 }
 
 /// Runs the guest until it ends or something ends it. When this returns, the
@@ -126,12 +135,12 @@ async fn execute(command: CommandPre<Guest>, mut store: Store<Guest>) -> End {
     store.epoch_deadline_async_yield_and_update(1);
     let command = match command.instantiate_async(&mut store).await {
         Ok(command) => command,
-        Err(error) => return End::of_error(error),
+        Err(error) => return End::of_error(store.data_mut(), error),
     };
     match command.wasi_cli_run().call_run(&mut store).await {
         Ok(Ok(())) => End::Exit(0),
         Ok(Err(())) => End::Exit(1),
-        Err(error) => End::of_error(error),
+        Err(error) => End::of_error(store.data_mut(), error),
     }
 }
 
@@ -145,10 +154,10 @@ enum End {
 
 impl End {
     /// A guest's `exit` arrives as an error too.
-    fn of_error(error: wasmtime::Error) -> Self {
+    fn of_error(guest: &mut Guest, error: wasmtime::Error) -> Self {
         match error.downcast_ref::<I32Exit>() {
             Some(I32Exit(code)) => Self::Exit(*code),
-            None => Self::Trap(error),
+            None => Self::Trap(guest.ipc().ctx.explain(error)),
         }
     }
 

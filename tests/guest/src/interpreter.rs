@@ -17,8 +17,24 @@ use crate::language::{
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
 
+/// `probe repeat LINE...`: the same over and over, whatever comes out.
+pub fn repeat(lines: &[&str]) {
+    let mut interpreter = Interpreter::default();
+    println!("repeating");
+    loop {
+        for line in lines {
+            let _ = interpreter.run(line);
+        }
+    }
+}
+
 /// `probe must LINE...`: the same, and the first error ends it with 1.
 pub fn must(lines: &[&str]) {
+    must_and(lines, || {});
+}
+
+/// The same, and then something else while the objects are open.
+pub fn must_and(lines: &[&str], then: impl FnOnce()) {
     let mut interpreter = Interpreter::default();
     for line in lines {
         let outcome = interpreter.run(line);
@@ -27,6 +43,7 @@ pub fn must(lines: &[&str]) {
             std::process::exit(1);
         }
     }
+    then();
 }
 
 pub fn main(lines: &[&str]) {

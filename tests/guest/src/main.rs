@@ -9,6 +9,7 @@ mod table;
 mod conformance;
 mod interpreter;
 mod peer;
+mod pollables;
 mod process;
 
 #[allow(unreachable_pub, unsafe_op_in_unsafe_fn)]
@@ -22,7 +23,12 @@ fn main() {
     match arguments[..] {
         ["do", ref lines @ ..] => interpreter::main(lines),
         ["must", ref lines @ ..] => interpreter::must(lines),
+        ["repeat", ref lines @ ..] => interpreter::repeat(lines),
+        ["end", how, ref lines @ ..] => {
+            interpreter::must_and(lines, || process::main(&how.split(' ').collect::<Vec<_>>()))
+        }
         ["conformance", prefix] => conformance::main(prefix),
+        ["poll", ref arguments @ ..] => pollables::main(arguments),
         ["peer", ref arguments @ ..] => peer::main(arguments),
         ["process", ref arguments @ ..] => process::main(arguments),
         _ => panic!("unknown arguments: {arguments:?}"),
