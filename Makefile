@@ -9,9 +9,9 @@ GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
 WITH_ATOMICS := CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS="-C target-feature=+atomics"
 ATOMICS_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)-atomics
 
-.PHONY: demo test check guests relay bench setup bindings clean
+.PHONY: demo test check guests relay bench setup setup-rust bindings clean
 
-demo: setup ## A sandboxed guest and a native program over all three kinds
+demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	cargo build --bin posix-ipc
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
 	POSIX_IPC=$(CURDIR)/target/debug/posix-ipc \
@@ -48,6 +48,9 @@ bench: setup ## Guests, native programs and Python side by side; BENCH="--json F
 
 setup: ## The tool chains for guests
 	tools/setup-guests
+
+setup-rust:
+	tools/setup-guests rust
 
 bindings: ## The committed guest bindings, from wit/
 	UPDATE_BINDINGS=1 cargo test --manifest-path guest-sdk/bindings/Cargo.toml --target-dir target/bindings

@@ -2,6 +2,7 @@
 
 use crate::guest::{Guests, file};
 use crate::report::Fact;
+use crate::waiters;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -14,6 +15,9 @@ pub fn all(guests: &Guests, wanted: &dyn Fn(&str) -> bool) -> Vec<Fact> {
     }
     if wanted("guests") {
         many(guests, &mut facts);
+    }
+    if wanted("waiting") {
+        waiters::all(guests, &mut facts);
     }
     if wanted("grants") {
         grants(&mut facts);
@@ -100,7 +104,7 @@ fn many(guests: &Guests, facts: &mut Vec<Fact>) {
 }
 
 /// The memory of this process in KiB.
-fn resident() -> f64 {
+pub fn resident() -> f64 {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux has it");
     let line = rollup.lines().find(|line| line.starts_with("Rss:"));
     let number = line.and_then(|line| line.split_ascii_whitespace().nth(1));
@@ -131,7 +135,7 @@ fn grants(facts: &mut Vec<Fact>) {
     }
 }
 
-fn median(mut numbers: Vec<f64>) -> f64 {
+pub fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
 }

@@ -2,6 +2,7 @@
 
 use crate::native::name;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_posix_ipc::windows::Windows;
@@ -171,5 +172,46 @@ impl Guests {
             store
         };
         std::iter::repeat_with(start).take(count).collect()
+    }
+
+    /// Starts guests that wait for ever, in one host, and lets them get that far.
+    pub fn wait(&self, what: &str, count: usize) -> Vec<JoinHandle<()>> {
+        let loaded = &self.plain;
+        let (host, output) = (loaded.host(), MemoryOutputPipe::new(0));
+        let start = |_| {
+            let arguments = [what.into(), "1".into(), "0".into()];
+            let mut store = loaded.store(&host, &arguments, &output);
+            store.data_mut().ipc = IpcCtx::builder()
+                .private()
+                .build(&host)
+                .expect("a namespace");
+            if what == "wait-shared" {
+                let grant = format!("sem:{}::/wait", name("pong")).parse();
+                let ipc = IpcCtx::builder().grant(grant.expect("a grant"));
+                store.data_mut().ipc = ipc.expect("one").build(&host).expect("no namespace");
+            }
+            let command = loaded.command.clone();
+            self.runtime.spawn(async move {
+                let command = command.instantiate_async(&mut store).await;
+                let command = command.expect("the guest starts");
+                let ended = command.wasi_cli_run().call_run(&mut store).await;
+                panic!("a guest does not wait: {ended:?}");
+            })
+        };
+        let waiting = (0..count).map(start).collect();
+        self.runtime
+            .block_on(tokio::time::sleep(Duration::from_secs(1)));
+        waiting
+    }
+
+    /// Ends them.
+    pub fn end(&self, waiting: Vec<JoinHandle<()>>) {
+        self.runtime.block_on(async {
+            for guest in waiting {
+                assert!(!guest.is_finished(), "all are still waiting");
+                guest.abort();
+                let _ = guest.await;
+            }
+        });
     }
 }

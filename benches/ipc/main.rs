@@ -10,6 +10,7 @@ mod native;
 mod python;
 mod report;
 mod rows;
+mod waiters;
 
 use clap::Parser;
 use report::Report;

@@ -28,6 +28,8 @@ pub struct Queue {
     may_receive: bool,
     may_send: bool,
     max_message_size: u32,
+    /// Room for the longest message, which the system insists on.
+    room: Vec<u8>,
     _handle: Reservation,
     _charge: Option<Arc<Charge>>,
     _entry: Entry,
@@ -285,6 +287,7 @@ impl IpcCtxView<'_> {
             may_receive,
             may_send,
             max_message_size,
+            room: Vec::new(),
             _handle: handle,
             _charge: charge,
         })?)
@@ -337,24 +340,30 @@ fn receivable<'a>(
 
 impl Queue {
     async fn receive(&mut self, ctx: &IpcCtx, patience: Patience) -> Result<Message, Error> {
-        let (longest, mut payload) = (self.max_message_size as usize, Vec::new());
+        let longest = self.max_message_size as usize;
         let waits = ctx.host().waits();
+        let canceller = ctx.canceller_ref();
         let priority = waits
-            .receive(
-                &self.raw,
-                longest,
-                &mut payload,
-                patience,
-                ctx.canceller_ref(),
-            )
+            .receive(&self.raw, longest, &mut self.room, patience, canceller)
             .await?;
-        Ok(Message { payload, priority })
+        Ok(self.message(priority))
     }
 
-    fn try_receive(&self) -> Result<Message, Error> {
-        let (longest, mut payload) = (self.max_message_size as usize, Vec::new());
-        let priority = self.raw.get().try_receive(longest, &mut payload)?;
-        Ok(Message { payload, priority })
+    fn try_receive(&mut self) -> Result<Message, Error> {
+        let longest = self.max_message_size as usize;
+        let priority = self.raw.get().try_receive(longest, &mut self.room)?;
+        Ok(self.message(priority))
+    }
+
+    /// The message that has just been received. A short one is copied; for a long one
+    /// it is faster to give the room away.
+    fn message(&mut self, priority: u32) -> Message {
+        const SHORT: usize = 1024;
+        let payload = match self.room.len() {
+            ..=SHORT => self.room.clone(),
+            _ => std::mem::take(&mut self.room),
+        };
+        Message { payload, priority }
     }
 }
 

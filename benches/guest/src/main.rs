@@ -24,6 +24,16 @@ fn main() {
 fn measure(what: &str, count: usize, size: usize) -> Duration {
     match what {
         "loop" => time(count, || black_box(())),
+        "wait-own" => time(count, || {
+            Semaphore::create_new("/wait", 0)
+                .and_then(|own| own.acquire())
+                .unwrap()
+        }),
+        "wait-shared" => time(count, || {
+            Semaphore::open("/wait")
+                .and_then(|shared| shared.acquire())
+                .unwrap()
+        }),
         "sem-pair" => pair(Semaphore::open("/gate").unwrap(), count),
         "sem-pair-window" => pair(mapped("/gate"), count),
         "sem-release" => release(Semaphore::open("/gate").unwrap(), count),

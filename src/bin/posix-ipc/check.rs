@@ -1,7 +1,8 @@
 //! `posix-ipc check`: what a guest would need, and what it would get.
 
 use crate::options::{GrantOptions, Policy, QuotaOptions};
-use crate::{engine, guest, output};
+use crate::runtime::Program;
+use crate::{cache, engine, guest, output};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub struct Args {
     #[command(flatten)]
     limits: QuotaOptions,
 
-    /// The guest: a component (.wasm, .wat)
+    /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
     guest: PathBuf,
 }
 
@@ -35,7 +36,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits)?;
         let (engine, _) = engine::new(policy.maps())?;
-        let component = engine::load(&engine, &self.guest)?;
+        let component = cache::load(&engine, Program::find(&self.guest)?.component())?;
         let linker = guest::linker(&engine)?;
         let imports = imports(&engine, &component);
 

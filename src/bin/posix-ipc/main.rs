@@ -2,7 +2,10 @@
 //! they were granted, and looks after the machine's objects.
 #![deny(unsafe_code)]
 
+mod cache;
 mod check;
+#[path = "../../sys/compiled.rs"]
+mod compiled;
 mod engine;
 mod guest;
 mod holders;
@@ -14,6 +17,7 @@ mod output;
 mod reap;
 mod rm;
 mod run;
+mod runtime;
 mod wit;
 
 use clap::{Parser, Subcommand};

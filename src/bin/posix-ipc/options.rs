@@ -1,6 +1,7 @@
 //! The flags that say what a guest may do, and what they make.
 
 use crate::manifest::{Manifest, parse_duration};
+use crate::runtime::Script;
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -167,7 +168,8 @@ impl Policy {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Other powers")]
 pub struct WasiOptions {
-    /// Allow a folder, as GUEST if given, else under the same path
+    /// Allow a folder, as GUEST if given, else under the same path: for a script the
+    /// absolute one
     #[arg(long = "dir", value_name = "HOST[::GUEST]")]
     folders: Vec<String>,
 
@@ -178,15 +180,40 @@ pub struct WasiOptions {
 
 impl WasiOptions {
     /// The WASI context of a guest: these powers, the arguments, and the standard
-    /// streams of this process.
-    pub fn context(&self, name: &str, arguments: &[String]) -> Result<WasiCtx> {
+    /// streams of this process. A script starts in its folder, which it can read.
+    pub fn context(
+        &self,
+        name: &str,
+        script: Option<&Script>,
+        arguments: &[String],
+    ) -> Result<WasiCtx> {
         let mut wasi = WasiCtxBuilder::new();
-        wasi.inherit_stdio().arg(name).args(arguments);
+        wasi.inherit_stdio();
+        wasi.arg(script.map_or(name, Script::path)).args(arguments);
+        let mut granted = Vec::new();
         for folder in &self.folders {
-            let (host, guest) = folder.split_once("::").unwrap_or((folder, folder));
-            wasi.preopened_dir(PathBuf::from(host), guest, FsPerms::ReadWrite)
+            let (host, guest) = match folder.split_once("::") {
+                Some((host, guest)) => (host, guest.to_owned()),
+                None => (folder.as_str(), folder.clone()),
+            };
+            let guest = match script {
+                Some(script) => script.sees(host, guest)?,
+                None => guest,
+            };
+            wasi.preopened_dir(PathBuf::from(host), &guest, FsPerms::ReadWrite)
                 .map_err(|error| anyhow!("{error:#}"))
                 .with_context(|| format!("--dir {folder}: cannot open the folder {host}"))?;
+            granted.push(guest);
+        }
+        if let Some(script) = script {
+            let folder = script.folder();
+            wasi.initial_cwd(folder);
+            // A folder that is granted stays writable if it is the script's own.
+            if !granted.iter().any(|granted| granted == folder) {
+                wasi.preopened_dir(folder, folder, FsPerms::ReadOnly)
+                    .map_err(|error| anyhow!("{error:#}"))
+                    .with_context(|| format!("cannot open the folder {folder}"))?;
+            }
         }
         for variable in &self.variables {
             let (name, value) = match variable.split_once('=') {

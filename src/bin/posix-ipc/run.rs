@@ -3,7 +3,8 @@
 use crate::guest::Guest;
 use crate::manifest::parse_duration;
 use crate::options::{GrantOptions, QuotaOptions, WasiOptions};
-use crate::{engine, guest, reap};
+use crate::runtime::Program;
+use crate::{cache, engine, guest, reap};
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,9 +20,10 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 /// Run a guest with the names that it is granted
 ///
 /// The guest is a component that exports wasi:cli/run, as `cargo build --target
-/// wasm32-wasip2` makes it. It has this process's standard streams, its arguments,
-/// and nothing else of the machine but what the flags say. What it creates is
-/// unlinked when it ends, however it ends.
+/// wasm32-wasip2` makes it, or a script in Python or JavaScript. It has this
+/// process's standard streams, its arguments, and nothing else of the machine but
+/// what the flags say; a script can read its own folder as well, and starts there.
+/// What the guest creates is unlinked when it ends, however it ends.
 ///
 /// The exit code is the guest's own; 134 after a trap, 124 when --timeout ended it,
 /// 130 and 143 after SIGINT and SIGTERM.
@@ -31,7 +33,8 @@ Examples:
   posix-ipc run --mq /jobs,recv --sem /gate,wait worker.wasm
   posix-ipc run --shm /frames::/in,ro viewer.wasm --verbose
   posix-ipc run --shm '/render.*,create,max-size=16MiB,max=4' render.wasm
-  posix-ipc run --private tests.wasm")]
+  posix-ipc run --private tests.wasm
+  posix-ipc run --mq /jobs,recv worker.py --verbose")]
 pub struct Args {
     #[command(flatten)]
     grants: GrantOptions,
@@ -46,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
-    /// The guest: a component (.wasm, .wat)
+    /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
     guest: PathBuf,
 
     /// Arguments of the guest
@@ -58,15 +61,16 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits)?;
         let name = file_name(&self.guest);
-        let wasi = self.wasi.context(&name, &self.arguments)?;
+        let program = Program::find(&self.guest)?;
+        let wasi = self.wasi.context(&name, program.script(), &self.arguments)?;
         let (engine, windows) = engine::new(policy.maps())?;
         let ipc = policy.context(&name, &host(windows))?;
-        let component = engine::load(&engine, &self.guest)?;
+        let component = cache::load(&engine, program.component())?;
         let command = guest::linker(&engine)?
             .instantiate_pre(&component)
             .and_then(CommandPre::new)
             .map_err(|error| {
-                let guest = self.guest.display();
+                let guest = program.component().display();
                 anyhow!("{guest} does not fit this host: {error:#}; see `posix-ipc check {guest}`")
             })?;
         engine::start_ticking(&engine)?;

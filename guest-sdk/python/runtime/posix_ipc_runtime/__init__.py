@@ -1,0 +1,42 @@
+"""The Python runtime component: runs the script that its first argument names.
+
+All that is imported here is imported while the component is built, and is part of it.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import NoReturn
+
+import wit_world.exports
+from wit_world.imports import exit as wasi_exit
+
+from . import _stdlib
+
+library = _stdlib.pack()
+library.install(first=True)
+library.preload()
+
+# From the library, which is there to import from since a moment ago.
+from . import _guest, _script  # noqa: E402
+
+_guest.install()
+library.adopt_loaded()
+library.install(first=False)
+gc.collect()
+gc.freeze()
+
+
+class Run(wit_world.exports.Run):
+    """The component's `wasi:cli/run`."""
+
+    def run(self) -> None:
+        code = _script.main(sys.argv)
+        if code:
+            _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    wasi_exit.exit_with_code(code)
+    raise AssertionError("unreachable")

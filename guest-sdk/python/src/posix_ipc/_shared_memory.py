@@ -1,0 +1,125 @@
+"""Shared memory."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any, Self
+
+from . import _arguments, _descriptors, _errors, _events, _host
+from ._errors import ExistentialError
+from ._host import Err
+from ._object import NamedObject
+
+_SIZE_MAX = 2**63 - 1
+_BAD_SIZE = "The size is invalid or the memory is read-only"
+
+
+class SharedMemory(NamedObject):
+    """A segment of shared memory, to be mapped with `mmap.mmap(memory.fd, memory.size)`.
+
+    flags: O_CREAT makes it if it does not exist, O_CREX only then, O_TRUNC empties it. A
+    size above 0 is set whether or not the segment is new. The name None, with O_CREX, is a
+    random one.
+    """
+
+    __module__ = "posix_ipc"
+    __slots__ = ("_fd",)
+
+    _fd: int
+
+    def __new__(cls, *_args: Any, **_named: Any) -> Self:
+        self = super().__new__(cls)
+        self._fd = -1
+        return self
+
+    def __init__(
+        self,
+        name: str | bytes | None,
+        flags: int = 0,
+        mode: int = 0o600,
+        size: int = 0,
+        read_only: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        flags = _arguments.c_int(flags)
+        mode = _arguments.c_int(mode)
+        size = _arguments.operator.index(size)
+        read_only = bool(read_only)
+        wanted = _arguments.open_flags(flags)
+        named = _arguments.name(name, flags)
+        if not 0 <= size <= _SIZE_MAX or (size and read_only):
+            raise ValueError(_BAD_SIZE)
+        _events.deliver()
+        bindings = _host.shared_memory.Segment
+        access = _host.types.Access
+        table = _errors.MEMORY_TRUNCATE if flags & _arguments.O_TRUNC else _errors.MEMORY_OPEN
+        handle = None
+        try:
+            if named is None:
+                handle = bindings.create_unique(_arguments.unique_prefix(), mode & 0o777, 0)
+                named = handle.name()
+            else:
+                handle = bindings.open(
+                    _arguments.canonical(named),
+                    wanted,
+                    mode & 0o777,
+                    None,
+                    access.READ if read_only else access.READ_WRITE,
+                )
+            if size:
+                table = _errors.MEMORY_RESIZE
+                handle.resize(size)
+        except Err as error:
+            if handle:
+                handle.__exit__(None, None, None)
+            raise _errors.exception(error, table, named) from None
+        descriptor = _descriptors.SegmentDescriptor(handle, may_write=not read_only)
+        self._fd = _descriptors.add(descriptor)
+        self._name = named
+        self._mode = mode
+
+    def __repr__(self) -> str:
+        return f'posix_ipc.SharedMemory("{self}", mode=0{self._mode:o})'
+
+    @property
+    def fd(self) -> int:
+        """The descriptor, for `mmap` and `os`; -1 when it is closed."""
+        return self._fd
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._fd
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        descriptor = _descriptors.get(self._fd)
+        if not isinstance(descriptor, _descriptors.SegmentDescriptor):
+            raise ExistentialError("The segment does not exist")
+        try:
+            return descriptor.handle.size()  # type: ignore[no-any-return]
+        except Err as error:
+            raise _errors.exception(error, _errors.MEMORY_USE, self._name) from None
+
+    def close_fd(self) -> None:
+        """Closes the descriptor, if it is open. Maps stay usable."""
+        if self._fd == -1:
+            return
+        try:
+            _descriptors.close(self._fd)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            raise ValueError("The file descriptor is invalid") from None
+        self._fd = -1
+
+    def unlink(self) -> None:
+        """Removes the name, also after `close_fd`."""
+        unlink(self._named())
+
+
+def unlink(name: str) -> None:
+    """Removes a segment's name."""
+    try:
+        _host.shared_memory.unlink(_arguments.canonical(name))
+    except Err as error:
+        raise _errors.exception(error, _errors.MEMORY_UNLINK, name) from None

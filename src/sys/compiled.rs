@@ -1,0 +1,147 @@
+//! Files of compiled components, in a folder that belongs to this user alone.
+//!
+//! The command `posix-ipc` has this file as a module of its own; the library does not.
+//! Compiled code is trusted code: whoever could change such a file would have the rights
+//! of this process. That is why the folder is checked each time, through a descriptor
+//! that stays the same folder whatever happens to its path.
+
+#![allow(unsafe_code)]
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::{Errno, Result};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::time::SystemTime;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// A folder of this user, which nobody else can write to or look into.
+pub struct PrivateFolder(OwnedFd);
+
+impl PrivateFolder {
+    /// Opens the folder, and makes it if it does not exist. One that somebody else owns,
+    /// or that is open to others, is refused.
+    pub fn open(path: &Path) -> Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+        let open = || rustix::fs::open(path, flags, Mode::empty());
+        let folder = match open() {
+            Err(Errno::NOENT) => {
+                let parent = path.parent().ok_or(Errno::INVAL)?;
+                std::fs::create_dir_all(parent).map_err(errno)?;
+                match rustix::fs::mkdir(path, Mode::RWXU) {
+                    Ok(()) | Err(Errno::EXIST) => open()?,
+                    Err(error) => return Err(error),
+                }
+            }
+            opened => opened?,
+        };
+        if !is_own(&rustix::fs::fstat(&folder)?, FileType::Directory, 0o077) {
+            return Err(Errno::PERM);
+        }
+        Ok(Self(folder))
+    }
+
+    /// Waits until no other process compiles what is kept under `name`. Until the value
+    /// is dropped, none starts to.
+    pub fn lock(&self, name: &str) -> Result<OwnedFd> {
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    }
+
+    /// What a small file says.
+    pub fn read(&self, name: &str) -> Result<String> {
+        let mut text = String::new();
+        self.open_file(name)?
+            .take(4096)
+            .read_to_string(&mut text)
+            .map_err(errno)?;
+        Ok(text)
+    }
+
+    /// Writes a file, which appears when it is whole. No file is ever changed in place:
+    /// the pages of a compiled component may be mapped.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        let fresh = format!("{name}.{}", std::process::id());
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        // Left over from a process with the same number.
+        let _ = rustix::fs::unlinkat(&self.0, &*fresh, AtFlags::empty());
+        let file = rustix::fs::openat(&self.0, &*fresh, flags, Mode::RUSR | Mode::WUSR)?;
+        let written = File::from(file)
+            .write_all(content)
+            .map_err(errno)
+            .and_then(|()| rustix::fs::renameat(&self.0, &*fresh, &self.0, name));
+        if written.is_err() {
+            let _ = rustix::fs::unlinkat(&self.0, &*fresh, AtFlags::empty());
+        }
+        written
+    }
+
+    /// Maps a compiled component that [`write`](Self::write) has put here, for an engine
+    /// with the same settings as that which compiled it.
+    pub fn map(&self, engine: &Engine, name: &str) -> wasmtime::Result<Component> {
+        let file = self.open_file(name)?;
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        // SAFETY: the file is in a folder that only this user can write to, it is this
+        // user's, and this program writes nothing to it but the output of
+        // `Engine::precompile_component`; wasmtime checks that it is of this version and
+        // these settings. It is not changed while it is mapped, because files of the
+        // folder are only ever replaced and removed.
+        unsafe { Component::deserialize_file(engine, path) }
+    }
+
+    /// When a file was last written or [touched](Self::touch).
+    pub fn modified(&self, name: &str) -> Result<SystemTime> {
+        self.open_file(name)?
+            .metadata()
+            .and_then(|data| data.modified())
+            .map_err(errno)
+    }
+
+    /// Marks a file as used now.
+    pub fn touch(&self, name: &str) -> Result<()> {
+        let file = self.open_file(name)?;
+        file.set_modified(SystemTime::now()).map_err(errno)
+    }
+
+    /// The names of the files.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            if let Ok(name) = entry?.file_name().to_str()
+                && !name.starts_with('.')
+            {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes a file. Maps of it stay.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        rustix::fs::unlinkat(&self.0, name, AtFlags::empty())
+    }
+
+    fn open_file(&self, name: &str) -> Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        if !is_own(&rustix::fs::fstat(&file)?, FileType::RegularFile, 0o022) {
+            return Err(Errno::PERM);
+        }
+        Ok(File::from(file))
+    }
+}
+
+/// Whether a file is of this kind and this user's, with none of the mode bits.
+fn is_own(stat: &Stat, kind: FileType, others: u32) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == kind
+        && stat.st_uid == rustix::process::geteuid().as_raw()
+        && stat.st_mode & others == 0
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
