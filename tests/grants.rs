@@ -561,7 +561,7 @@ fn a_denial_says_exactly_what_would_help() {
 fn what_a_denial_suggests_is_enough() {
     let Some(probe) = guest("probe") else { return };
     let names = Names::new();
-    let name = names.name("x");
+    let [name, new] = ["x", "new"].map(|stem| names.name(stem));
     let _native = Native::set_up(&[
         format!("s = sem.open {name} create value=1"),
         format!("m = shm.open {name} create size=8"),
@@ -570,9 +570,9 @@ fn what_a_denial_suggests_is_enough() {
     for lines in [
         format!("s = sem.open {name}|sem.try s|sem.release s|sem.unlink {name}"),
         format!("m = shm.open {name} size=4|shm.unlink {name}"),
-        format!("m = shm.open {name}2 create size=8|shm.resize m 4|shm.unlink {name}2"),
+        format!("m = shm.open {new} create size=8|shm.resize m 4|shm.unlink {new}"),
         format!("q = mq.open {name}|mq.send q x:0|mq.receive q|mq.unlink {name}"),
-        format!("q = mq.open {name}2 create limits=1x8|mq.send q x:0"),
+        format!("q = mq.open {new} create limits=1x8|mq.send q x:0"),
     ] {
         let lines: Vec<&str> = lines.split('|').collect();
         let mut grants: Vec<String> = Vec::new();

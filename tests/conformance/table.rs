@@ -464,7 +464,7 @@ pub const TABLE: &[(&str, &str)] = &[
         shm.word m u32 4 load
         shm.word m u32 4 store 252645135
         shm.word m u32 4 and 16711935
-        shm.word m u32 4 or 1073741824
+        shm.word m u32 4 or 1073741839
         shm.word m u32 4 xor max32
         shm.word m u32 4 exchange 17
         shm.word m u32 4 load
@@ -492,7 +492,7 @@ pub const TABLE: &[(&str, &str)] = &[
         shm.word m u64 8 load
         shm.word m u64 8 store 1085102592571150095
         shm.word m u64 8 and 71777214294589695
-        shm.word m u64 8 or 4611686018427387904
+        shm.word m u64 8 or 4611686018427387919
         shm.word m u64 8 xor max64
         shm.word m u64 8 exchange 17
         shm.word m u64 8 load
