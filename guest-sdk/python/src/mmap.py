@@ -118,7 +118,7 @@ class mmap:  # noqa: N801
         access: int = ACCESS_DEFAULT,
         offset: int = 0,
         *,
-        trackfd: bool = True,  # noqa: ARG004
+        trackfd: bool = True,
     ) -> Self:
         length = operator.index(length)
         offset = operator.index(offset)
@@ -380,7 +380,7 @@ class mmap:  # noqa: N801
         if offset < 0 or size < 0 or offset + size > self._length:
             raise ValueError("flush values out of range")
 
-    def madvise(self, option: int, start: int = 0, length: int | None = None, /) -> None:  # noqa: ARG002
+    def madvise(self, option: int, start: int = 0, length: int | None = None, /) -> None:
         """Does nothing but check its arguments."""
         self._live()
         if not 0 <= start < self._length:
