@@ -5,10 +5,13 @@ TOOLS := $(or $(POSIX_IPC_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/posix-ip
 GUEST_TARGET := $(CURDIR)/target/guests
 WITH_GUEST_TOOLS := . $(TOOLS)/env.sh && export RUSTC="$${POSIX_IPC_GUEST_RUSTC:-rustc}" &&
 GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
+# Guests with atomics in windows.
+WITH_ATOMICS := CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS="-C target-feature=+atomics"
+ATOMICS_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)-atomics
 
-.PHONY: demo test check guests setup bindings clean
+.PHONY: demo test check guests relay bench setup setup-rust bindings clean
 
-demo: setup ## A sandboxed guest and a native program over all three kinds
+demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	cargo build --bin posix-ipc
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
 	POSIX_IPC=$(CURDIR)/target/debug/posix-ipc \
@@ -24,13 +27,30 @@ check: ## Formatting, lints, documentation, bindings
 	cargo check --no-default-features --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib
 	cargo test --manifest-path guest-sdk/bindings/Cargo.toml --target-dir target/bindings
+	cargo test --manifest-path guest-sdk/rust/Cargo.toml --all-features --target-dir target/sdk
 
 guests: setup ## The guests of the tests and examples
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path tests/guest/Cargo.toml
+	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path tests/windows/guest/Cargo.toml
+	$(MAKE) relay
+
+# The C library goes to $(GUEST_TARGET)/c, where guest-sdk/c/posix-ipc-cc looks for it.
+relay: setup ## The example relay, in its compiled languages
+	mkdir -p $(GUEST_TARGET)/relay
+	guest-sdk/c/posix-ipc-cc -O2 guest-examples/relay/c/relay.c -o $(GUEST_TARGET)/relay/c.wasm
+	guest-sdk/go/posix-ipc-go build -o $(GUEST_TARGET)/relay/go.wasm guest-examples/relay/go
+	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/relay/rust/Cargo.toml
+
+bench: setup ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"
+	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml
+	cargo bench --bench ipc -- $(BENCH)
 
 setup: ## The tool chains for guests
 	tools/setup-guests
+
+setup-rust:
+	tools/setup-guests rust
 
 bindings: ## The committed guest bindings, from wit/
 	UPDATE_BINDINGS=1 cargo test --manifest-path guest-sdk/bindings/Cargo.toml --target-dir target/bindings

@@ -15,6 +15,7 @@ use crate::ledger::{Folder, GuestLedger, Ledger};
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
 use crate::sys::semaphore::Semaphore;
 use crate::wait::{Canceller, Patience, WaitStrategy, Waits};
+use crate::windows::{OpenWindows, Windows};
 use created::Created;
 use rand::seq::IndexedRandom;
 use std::collections::HashSet;
@@ -35,6 +36,7 @@ pub struct IpcHost {
 struct Shared {
     waits: Waits,
     ledger: Option<Arc<Ledger>>,
+    windows: Option<Windows>,
 }
 
 impl IpcHost {
@@ -49,11 +51,16 @@ impl IpcHost {
             strategy: WaitStrategy::default(),
             inline: Duration::from_micros(50),
             ledger: None,
+            windows: None,
         }
     }
 
     pub(crate) fn waits(&self) -> &Waits {
         &self.shared.waits
+    }
+
+    pub(crate) fn windows(&self) -> Option<&Windows> {
+        self.shared.windows.as_ref()
     }
 }
 
@@ -70,6 +77,7 @@ pub struct IpcHostBuilder {
     strategy: WaitStrategy,
     inline: Duration,
     ledger: Option<Folder>,
+    windows: Option<Windows>,
 }
 
 impl IpcHostBuilder {
@@ -96,6 +104,13 @@ impl IpcHostBuilder {
         self
     }
 
+    /// Lets guests map objects into their memory where their grants say `map`: those
+    /// of the engine that was configured for it.
+    pub fn windows(mut self, windows: Windows) -> Self {
+        self.windows = Some(windows);
+        self
+    }
+
     /// The host. If the ledger cannot be started the log says so, and the host works
     /// without one.
     pub fn build(self) -> IpcHost {
@@ -112,6 +127,7 @@ impl IpcHostBuilder {
             shared: Arc::new(Shared {
                 waits: Waits::new(self.strategy, self.inline),
                 ledger: self.ledger.and_then(start),
+                windows: self.windows,
             }),
         }
     }
@@ -133,6 +149,9 @@ pub struct IpcCtx {
     created: Created,
     undo: Undo,
     ledger: GuestLedger,
+    windows: OpenWindows,
+    /// Room for what is read, kept from one time to the next.
+    spare: Arc<Vec<u8>>,
     canceller: Canceller,
     denials: HashSet<String>,
 }
@@ -177,6 +196,18 @@ impl IpcCtx {
         let longest = self.usage.quota().wait;
         let longest = longest.map(|wait| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
         Patience::new(timeout.into_iter().chain(longest).min())
+    }
+
+    pub(crate) fn spare(&mut self) -> &mut Arc<Vec<u8>> {
+        &mut self.spare
+    }
+
+    pub(crate) fn open_windows(&self) -> &OpenWindows {
+        &self.windows
+    }
+
+    pub(crate) fn open_windows_mut(&mut self) -> &mut OpenWindows {
+        &mut self.windows
     }
 
     /// Takes from the guest's quota, or tells it and the log that there is no more.
@@ -273,11 +304,34 @@ impl IpcCtx {
         rights: &[Right],
         created: bool,
     ) -> Error {
+        self.log_denial(kind, name, rights, created, false);
+        ErrorCode::NotPermitted.into()
+    }
+
+    /// As [`Self::deny`], of what a guest asks for to be faster and can do without: the
+    /// log tells of it only where it is set to tell more than problems.
+    pub(crate) fn deny_optional(&mut self, kind: Kind, name: &str, rights: &[Right]) -> Error {
+        self.log_denial(kind, name, rights, false, true);
+        ErrorCode::NotPermitted.into()
+    }
+
+    fn log_denial(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        rights: &[Right],
+        created: bool,
+        optional: bool,
+    ) {
         const MOST: usize = 100;
         let line = self.grants.denial(kind, name, rights, created).to_string();
         let target_full = self.denials.len() >= MOST;
         if !target_full && self.denials.insert(line.clone()) {
-            tracing::warn!(target: "posix_ipc::denied", guest = %self.label, "{line}");
+            if optional {
+                tracing::info!(target: "posix_ipc::denied", guest = %self.label, "{line}");
+            } else {
+                tracing::warn!(target: "posix_ipc::denied", guest = %self.label, "{line}");
+            }
             if self.denials.len() == MOST {
                 tracing::warn!(
                     target: "posix_ipc::denied", guest = %self.label,
@@ -285,7 +339,6 @@ impl IpcCtx {
                 );
             }
         }
-        ErrorCode::NotPermitted.into()
     }
 
     pub(crate) fn canceller_ref(&self) -> &Canceller {
@@ -361,6 +414,8 @@ impl IpcCtxBuilder {
             usage: Usage::new(self.quota),
             created: Created::default(),
             undo: Undo::default(),
+            windows: OpenWindows::default(),
+            spare: Arc::default(),
             canceller: Canceller::new(),
             denials: HashSet::new(),
         })

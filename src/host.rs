@@ -1,6 +1,7 @@
 //! The WIT interfaces on top of the rest: one file for each. They ask [`crate::ctx`]
 //! whether and how much, call [`crate::sys`] and [`crate::wait`], and convert.
 
+mod bulk;
 mod limits;
 pub(crate) mod message_queue;
 mod open;
@@ -25,12 +26,18 @@ use wasmtime::component::{HasData, Linker};
 pub fn add_to_linker<T: IpcView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let view: fn(&mut T) -> IpcCtxView<'_> = T::ipc;
     ipc::types::add_to_linker::<_, Ipc>(linker, view)?;
+    ipc::limits::add_to_linker::<_, Ipc>(linker, view)?;
+    // Whether a linker lets names be defined again can be set but not asked for.
+    // This was defined a moment ago, so nothing changes either way.
+    let shadowing = ipc::limits::add_to_linker::<_, Ipc>(linker, view).is_ok();
     ipc::semaphore::add_to_linker::<_, Ipc>(linker, view)?;
     ipc::shared_memory::add_to_linker::<_, Ipc>(linker, view)?;
     ipc::windows::add_to_linker::<_, Ipc>(linker, view)?;
     ipc::message_queue::add_to_linker::<_, Ipc>(linker, view)?;
-    ipc::limits::add_to_linker::<_, Ipc>(linker, view)?;
-    Ok(())
+    linker.allow_shadowing(true);
+    let replaced = bulk::add_to_linker(linker);
+    linker.allow_shadowing(shadowing);
+    replaced
 }
 
 struct Ipc;

@@ -1,6 +1,92 @@
+//! POSIX named semaphores, shared memory and message queues for WebAssembly
+//! components that run in [`wasmtime`].
+//!
+//! A component talks to the native programs beside it through the machine's own
+//! objects, and reaches only the names that it was granted. The interfaces are the WIT
+//! package `posix:ipc`; [`add_to_linker`] binds them.
+//!
+//! # Example
+//!
+//! A host that runs a command with the right to receive from one queue, to take one
+//! semaphore, and to create shared memory under a prefix:
+//!
+//! ```no_run
+//! use wasmtime::component::{Component, Linker, ResourceTable};
+//! use wasmtime::{Config, Engine, Result, Store};
+//! use wasmtime_posix_ipc::grant::Grant;
+//! use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView};
+//! use wasmtime_wasi::p2::bindings::Command;
+//! use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+//!
+//! struct Guest {
+//!     ipc: IpcCtx,
+//!     wasi: WasiCtx,
+//!     table: ResourceTable,
+//! }
+//!
+//! impl IpcView for Guest {
+//!     fn ipc(&mut self) -> IpcCtxView<'_> {
+//!         IpcCtxView { ctx: &mut self.ipc, table: &mut self.table }
+//!     }
+//! }
+//!
+//! impl WasiView for Guest {
+//!     fn ctx(&mut self) -> WasiCtxView<'_> {
+//!         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+//!     }
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(run())
+//! # }
+//! # async fn run() -> Result<()> {
+//! // Guests make many short calls: this halves what each of them costs.
+//! let mut config = Config::new();
+//! config.concurrency_support(false);
+//! let engine = Engine::new(&config)?;
+//! let mut linker = Linker::new(&engine);
+//! wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+//! wasmtime_posix_ipc::add_to_linker(&mut linker)?;
+//!
+//! // One host for all guests of the process, one context for each guest.
+//! let host = IpcHost::new();
+//! let ipc = IpcCtx::builder()
+//!     .label("worker")
+//!     .grant("mq:/jobs,recv".parse::<Grant>()?)?
+//!     .grant("sem:/gate,wait".parse::<Grant>()?)?
+//!     .grant("shm:/render.*,create,max-size=16MiB".parse::<Grant>()?)?
+//!     .build(&host)?;
+//!
+//! let wasi = WasiCtx::builder().inherit_stdio().build();
+//! let mut store = Store::new(&engine, Guest { ipc, wasi, table: ResourceTable::new() });
+//! let component = Component::from_file(&engine, "worker.wasm")?;
+//! let command = Command::instantiate_async(&mut store, &component, &linker).await?;
+//! let succeeded = command.wasi_cli_run().call_run(&mut store).await?.is_ok();
+//! # let _ = succeeded;
+//! // Dropping the store closes what the guest holds and unlinks what it created.
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds
+//!
+//! - **Nothing without a grant.** See [`grant`]; what is denied goes to the log (of the
+//!   `tracing` crate, target `posix_ipc::denied`) with the grant that would allow it.
+//! - **Limits.** See [`quota`]: what a guest is about to take is reserved first.
+//! - **Waits can be cancelled.** Drop the future of the call, or use
+//!   [`IpcCtx::canceller`]. A cancelled wait has taken nothing. Waiting guests hold no
+//!   thread.
+//! - **Nothing is left behind.** Dropping an [`IpcCtx`] unlinks what its guest created.
+//!   After a host that was killed, [`ledger`] finishes the cleanup, if it was asked to
+//!   keep one.
+//! - **A peer cannot hurt the host.** It may shrink, unlink and corrupt what it shares:
+//!   the guest is told.
+//!
+//! Linux with glibc is what this is made for and tested on.
+
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
-//! placeholder
 
 #[allow(missing_docs)]
 mod bindings;
@@ -13,6 +99,7 @@ pub mod objects;
 pub mod quota;
 mod sys;
 mod wait;
+pub mod windows;
 
 pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcView};
 pub use error::{Error, ErrorCode};

@@ -47,6 +47,11 @@ pub struct Quota {
     pub message_size: u64,
     /// Pollables: 1024.
     pub pollables: u64,
+    /// Windows: 64. Each takes two of the mappings that the system allows a process,
+    /// 65530 by default.
+    pub windows: u64,
+    /// Bytes of the objects that the guest has mapped into its memory: 1 GiB.
+    pub window_bytes: u64,
     /// The longest that a single wait may take; a guest that asks for longer gets
     /// the time-out of this. None by default.
     pub wait: Option<Duration>,
@@ -61,6 +66,8 @@ impl Default for Quota {
             mq_bytes: 256 << 10,
             message_size: 64 << 10,
             pollables: 1024,
+            windows: 64,
+            window_bytes: 1 << 30,
             wait: None,
         }
     }
@@ -79,15 +86,21 @@ pub enum Resource {
     MqBytes,
     /// See [`Quota::pollables`].
     Pollables,
+    /// See [`Quota::windows`].
+    Windows,
+    /// See [`Quota::window_bytes`].
+    WindowBytes,
 }
 
 impl Resource {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Handles,
         Self::Created,
         Self::ShmBytes,
         Self::MqBytes,
         Self::Pollables,
+        Self::Windows,
+        Self::WindowBytes,
     ];
 
     fn limit(self, quota: &Quota) -> u64 {
@@ -97,6 +110,8 @@ impl Resource {
             Self::ShmBytes => quota.shm_bytes,
             Self::MqBytes => quota.mq_bytes,
             Self::Pollables => quota.pollables,
+            Self::Windows => quota.windows,
+            Self::WindowBytes => quota.window_bytes,
         }
     }
 
@@ -107,6 +122,8 @@ impl Resource {
             Self::ShmBytes => "bytes of shared memory",
             Self::MqBytes => "bytes of queues",
             Self::Pollables => "pollables",
+            Self::Windows => "windows",
+            Self::WindowBytes => "bytes of windows",
         }
     }
 
@@ -117,6 +134,8 @@ impl Resource {
             Self::ShmBytes => "--max-shm-bytes SIZE",
             Self::MqBytes => "--max-mq-bytes SIZE",
             Self::Pollables => "--max-pollables N",
+            Self::Windows => "--max-windows N",
+            Self::WindowBytes => "--max-window-bytes SIZE",
         }
     }
 }

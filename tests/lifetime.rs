@@ -362,3 +362,60 @@ fn keep_creating(name: &str, stop: &AtomicBool, touched: &AtomicU32) {
         thread::sleep(Duration::from_micros(100));
     }
 }
+
+/// A ledger that cannot grow costs the cleanup after a kill, and nothing else.
+#[test]
+fn a_guest_goes_on_when_there_is_no_room_for_its_ledger() {
+    let Some(probe) = guest("probe") else { return };
+    let (names, folder) = (Names::new(), Folder::new());
+    let mut command = run(
+        &[&format!("--sem={},create", names.pattern())],
+        &probe,
+        &["do"],
+    );
+    let mut arguments = vec![command.get_program().to_owned()];
+    arguments.extend(command.get_args().map(ToOwned::to_owned));
+    let environment: Vec<_> = command
+        .get_envs()
+        .map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned)))
+        .collect();
+    // A file system of two pages, which nobody else sees.
+    command = std::process::Command::new("unshare");
+    let script = "mount -t tmpfs -o size=8k,mode=700 none \"$0\" && exec \"$@\"";
+    command
+        .args(["--mount", "sh", "-c", script])
+        .arg(folder.path())
+        .args(arguments);
+    for (key, value) in environment {
+        match value {
+            Some(value) => command.env(key, value),
+            None => command.env_remove(key),
+        };
+    }
+    with_runtime(&mut command, &folder);
+    let is_root = std::process::Command::new("unshare")
+        .args(["--mount", "true"])
+        .output();
+    if !is_root.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: a file system cannot be mounted here");
+        return;
+    }
+    let mut running = Running::start(command.stdin(std::process::Stdio::piped()));
+    for index in 0..40 {
+        let line = format!(
+            "s{index} = sem.open {} create value=1",
+            names.name(&index.to_string())
+        );
+        assert_eq!(running.tell(&line), "ok");
+    }
+    assert_eq!(running.tell("sem.try s39"), "ok");
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("cannot be written"), "{ended:?}");
+    assert_eq!(
+        ended.stderr.matches("cannot be written").count(),
+        1,
+        "{ended:?}"
+    );
+    assert!(names.existing().is_empty());
+}

@@ -27,9 +27,9 @@ pub struct Queue {
     name: String,
     may_receive: bool,
     may_send: bool,
-    /// As long as the longest message: the system insists on that.
-    buffer: Vec<u8>,
     max_message_size: u32,
+    /// Room for the longest message, which the system insists on.
+    room: Vec<u8>,
     _handle: Reservation,
     _charge: Option<Arc<Charge>>,
     _entry: Entry,
@@ -173,7 +173,7 @@ impl HostQueue for IpcCtxView<'_> {
         let mut patience = self.ctx.patience(timeout);
         while messages.len() < max.min(capacity) as usize {
             match queue.receive(self.ctx, patience).await {
-                Ok(message) => messages.push(message),
+                Ok(message) => messages.push(kept(message)),
                 Err(error) if messages.is_empty() => return Err(error),
                 Err(_) => break,
             }
@@ -229,6 +229,44 @@ impl HostNotification for IpcCtxView<'_> {
 }
 
 impl IpcCtxView<'_> {
+    /// Sends without waiting.
+    pub(super) fn try_send(
+        &mut self,
+        this: &Handle<Queue>,
+        payload: &[u8],
+        priority: u32,
+    ) -> Result<(), Error> {
+        let queue = self.table.get(this)?;
+        if !queue.may_send {
+            return Err(ErrorCode::Access.into());
+        }
+        Ok(queue.raw.get().try_send(payload, priority)?)
+    }
+
+    /// Receives without waiting.
+    pub(super) fn try_receive(&mut self, this: &Handle<Queue>) -> Result<Message, Error> {
+        receivable(self.table, this)?.try_receive()
+    }
+
+    /// Receives up to `max` messages, and at least one, without waiting.
+    pub(super) fn try_receive_batch(
+        &mut self,
+        this: &Handle<Queue>,
+        max: u32,
+    ) -> Result<Vec<Message>, Error> {
+        let queue = receivable(self.table, this)?;
+        let capacity = queue.raw.get().attributes()?.size.max_messages;
+        let mut messages = Vec::new();
+        while messages.len() < max.min(capacity) as usize {
+            match queue.try_receive() {
+                Ok(message) => messages.push(kept(message)),
+                Err(error) if messages.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(messages)
+    }
+
     fn push_queue(
         &mut self,
         raw: MessageQueue,
@@ -248,8 +286,8 @@ impl IpcCtxView<'_> {
             name: permit.guest_name,
             may_receive,
             may_send,
-            buffer: Vec::new(),
             max_message_size,
+            room: Vec::new(),
             _handle: handle,
             _charge: charge,
         })?)
@@ -302,16 +340,38 @@ fn receivable<'a>(
 
 impl Queue {
     async fn receive(&mut self, ctx: &IpcCtx, patience: Patience) -> Result<Message, Error> {
-        self.buffer.resize(self.max_message_size as usize, 0);
+        let longest = self.max_message_size as usize;
         let waits = ctx.host().waits();
-        let (length, priority) = waits
-            .receive(&self.raw, &mut self.buffer, patience, ctx.canceller_ref())
+        let canceller = ctx.canceller_ref();
+        let priority = waits
+            .receive(&self.raw, longest, &mut self.room, patience, canceller)
             .await?;
-        Ok(Message {
-            payload: self.buffer[..length].to_vec(),
-            priority,
-        })
+        Ok(self.message(priority))
     }
+
+    fn try_receive(&mut self) -> Result<Message, Error> {
+        let longest = self.max_message_size as usize;
+        let priority = self.raw.get().try_receive(longest, &mut self.room)?;
+        Ok(self.message(priority))
+    }
+
+    /// The message that has just been received. A short one is copied; for a long one
+    /// it is faster to give the room away.
+    fn message(&mut self, priority: u32) -> Message {
+        const SHORT: usize = 1024;
+        let payload = match self.room.len() {
+            ..=SHORT => self.room.clone(),
+            _ => std::mem::take(&mut self.room),
+        };
+        Message { payload, priority }
+    }
+}
+
+/// A message that is kept while others are received: without the room that the longest
+/// one would have taken.
+fn kept(mut message: Message) -> Message {
+    message.payload.shrink_to_fit();
+    message
 }
 
 async fn send(

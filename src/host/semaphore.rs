@@ -1,7 +1,7 @@
 //! The interface `semaphore`.
 
 use super::open::{Opened, asked, create_unique, open_or_create, refuse_truncate, unlink_name};
-use super::windows::Window;
+use super::windows::{Part, Window};
 use crate::bindings::posix::ipc::semaphore::{Host, HostSemaphore};
 use crate::bindings::posix::ipc::types::OpenFlags;
 use crate::ctx::{Charge, Held, IpcCtx, IpcCtxView, IpcHost, Permit};
@@ -11,6 +11,7 @@ use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys;
 use std::sync::Arc;
+use wasmtime::Engine;
 use wasmtime::component::Resource as Handle;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
@@ -21,6 +22,8 @@ pub struct Semaphore {
     name: String,
     may_wait: bool,
     may_post: bool,
+    may_map: bool,
+    host_name: String,
     held: Option<Arc<Held>>,
     _handle: Reservation,
     _charge: Option<Arc<Charge>>,
@@ -153,6 +156,7 @@ impl HostSemaphore for IpcCtxView<'_> {
         subscribe(self.table, available).map_err(Error::Trap)
     }
 
+    /// Not this, which knows no memory, is called: see [`super::bulk`].
     fn map(&mut self, _: Handle<Semaphore>, _: Vec<u8>) -> Result<Handle<Window>, Error> {
         Err(ErrorCode::Unsupported.into())
     }
@@ -164,6 +168,31 @@ impl HostSemaphore for IpcCtxView<'_> {
 }
 
 impl IpcCtxView<'_> {
+    pub(super) fn map_semaphore(
+        &mut self,
+        this: &Handle<Semaphore>,
+        engine: &Engine,
+        probe: Option<usize>,
+    ) -> Result<Handle<Window>, Error> {
+        let semaphore = self.table.get(this)?;
+        if !semaphore.may_map {
+            return Err(self.ctx.deny_optional(KIND, &semaphore.name, &[Right::Map]));
+        }
+        let region = self.region(engine, probe)?;
+        // What a guest would not know how to use is not given to it.
+        if !sys::futex::semaphores_have_words() {
+            return Err(ErrorCode::Unsupported.into());
+        }
+        let object = semaphore.raw.reopen(&semaphore.host_name)?;
+        let part = Part {
+            object: Arc::new(object),
+            offset: 0,
+            length: sys::semaphore::SIZE,
+            writable: true,
+        };
+        self.open_window(&region, part)
+    }
+
     fn push(
         &mut self,
         raw: sys::semaphore::Semaphore,
@@ -175,6 +204,7 @@ impl IpcCtxView<'_> {
         Ok(self.table.push(Semaphore {
             may_wait: permit.grant.allows(Right::Wait, false),
             may_post: permit.grant.allows(Right::Post, false),
+            may_map: permit.grant.allows(Right::Map, false),
             held: permit
                 .grant
                 .undo()
@@ -185,6 +215,7 @@ impl IpcCtxView<'_> {
                 .opens(KIND, &permit.host_name, raw.identity()),
             raw,
             name: permit.guest_name,
+            host_name: permit.host_name,
             _handle: handle,
             _charge: charge,
         })?)

@@ -1,7 +1,7 @@
 //! The interface `shared-memory`.
 
 use super::open::{Opened, asked, create_unique, directions, open_or_create, unlink_name};
-use super::windows::Window;
+use super::windows::{Part, Window};
 use crate::bindings::posix::ipc::shared_memory::{AtomicOperation, Host, HostSegment, WaitOutcome};
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
 use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit};
@@ -12,9 +12,11 @@ use crate::quota::{Reservation, Resource};
 use crate::sys::Identity;
 use crate::sys::futex::Word;
 use crate::sys::shared_memory::SharedMemory;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use wasmtime::Engine;
 use wasmtime::component::Resource as Handle;
 
 /// A guest's handle to a shared-memory object.
@@ -144,14 +146,16 @@ impl HostSegment for IpcCtxView<'_> {
     }
 
     fn read(&mut self, this: Handle<Segment>, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
-        let length = length.min(LONGEST_READ) as usize;
-        Ok(self.table.get_mut(&this)?.raw.read(offset, length)?)
+        let mut bytes = Vec::new();
+        self.read_list(&this, offset, length, &mut bytes)?;
+        Ok(bytes)
     }
 
     fn write(&mut self, this: Handle<Segment>, offset: u64, data: Vec<u8>) -> Result<(), Error> {
-        Ok(self.writable(&this)?.write(offset, &data)?)
+        self.write_segment(&this, offset, &data)
     }
 
+    /// Not this, which would read into a copy, is called: see [`super::bulk`].
     fn read_into(&mut self, _: Handle<Segment>, _: u64, _: Vec<u8>) -> Result<u64, Error> {
         Err(ErrorCode::Unsupported.into())
     }
@@ -275,6 +279,7 @@ impl HostSegment for IpcCtxView<'_> {
         Ok(Word::Segment(word.into()).wake(count)?)
     }
 
+    /// Not this, which knows no memory, is called: see [`super::bulk`].
     fn map(
         &mut self,
         _: Handle<Segment>,
@@ -293,6 +298,72 @@ impl HostSegment for IpcCtxView<'_> {
 }
 
 impl IpcCtxView<'_> {
+    pub(super) fn write_segment(
+        &mut self,
+        this: &Handle<Segment>,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), Error> {
+        Ok(self.writable(this)?.write(offset, data)?)
+    }
+
+    pub(super) fn read_list(
+        &mut self,
+        this: &Handle<Segment>,
+        offset: u64,
+        length: u64,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let length = length.min(LONGEST_READ) as usize;
+        let segment = &mut self.table.get_mut(this)?.raw;
+        Ok(segment.read(offset, length, bytes)?)
+    }
+
+    pub(super) fn read_segment(
+        &mut self,
+        this: &Handle<Segment>,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<u64, Error> {
+        let read = self.table.get_mut(this)?.raw.read_into(offset, buffer)?;
+        Ok(read as u64)
+    }
+
+    pub(super) fn map_segment(
+        &mut self,
+        this: &Handle<Segment>,
+        engine: &Engine,
+        probe: Option<usize>,
+        range: Range<u64>,
+        access: Access,
+    ) -> Result<Handle<Window>, Error> {
+        let segment = self.table.get(this)?;
+        let writable = match directions(access) {
+            (true, write) => write,
+            (false, _) => return Err(ErrorCode::Invalid.into()),
+        };
+        if !segment.permit.grant.allows(Right::Map, false) {
+            let name = &segment.permit.guest_name;
+            return Err(self.ctx.deny(KIND, name, &[Right::Map], false));
+        }
+        if writable && !segment.may_write {
+            return Err(ErrorCode::Access.into());
+        }
+        let size = segment.raw.size()?;
+        let object = segment.raw.object();
+        let region = self.region(engine, probe)?;
+        if range.end > size {
+            return Err(ErrorCode::Truncated.into());
+        }
+        let part = Part {
+            object,
+            offset: range.start,
+            length: range.end - range.start,
+            writable,
+        };
+        self.open_window(&region, part)
+    }
+
     /// The object behind a handle that was opened for writing.
     fn writable(&mut self, this: &Handle<Segment>) -> Result<&mut SharedMemory, Error> {
         let segment = self.table.get_mut(this)?;

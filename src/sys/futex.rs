@@ -81,6 +81,30 @@ impl Word {
     }
 }
 
+/// Takes a semaphore, for which it blocks this thread for up to `limit`;
+/// `Errno::TIMEDOUT` if there is none by then, or if semaphores cannot be waited on
+/// here.
+pub(crate) fn acquire_within(semaphore: &Arc<Semaphore>, limit: Duration) -> Result<()> {
+    if !semaphore_layout_is_known() {
+        return Err(Errno::TIMEDOUT);
+    }
+    let word = Word::Semaphore(semaphore.clone());
+    let start = Instant::now();
+    word.announce();
+    let acquired = loop {
+        match semaphore.try_acquire() {
+            Err(Errno::AGAIN) => {}
+            done => break done,
+        }
+        match word.wait(0, limit.saturating_sub(start.elapsed())) {
+            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => break Err(errno),
+        }
+    };
+    word.renounce();
+    acquired
+}
+
 /// A word of the process's own, to end [`wait_any`] from another thread.
 #[derive(Default)]
 pub(crate) struct Bell {
@@ -153,7 +177,12 @@ const ONE_WAITER: u64 = 1 << 32;
 /// since 2.21. Tried out on a semaphore of our own, once in a process.
 pub(crate) fn semaphores_have_words() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| cfg!(target_endian = "little") && has_waitv() && layout_is_known())
+    *ANSWER.get_or_init(|| has_waitv() && semaphore_layout_is_known())
+}
+
+fn semaphore_layout_is_known() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| cfg!(target_endian = "little") && layout_is_known())
 }
 
 /// A call that cannot wait, because the word does not hold the value.
@@ -176,7 +205,7 @@ fn layout_is_known() -> bool {
     }
     // A waiter of the C library must show, and be gone when it has been posted to.
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| semaphore.acquire_within(Duration::from_secs(5)));
+        let waiter = scope.spawn(|| semaphore.wait_in_library(Duration::from_secs(5)));
         let end = Instant::now() + Duration::from_secs(2);
         while state() != ONE_WAITER && Instant::now() < end {
             std::thread::yield_now();

@@ -2,12 +2,18 @@
 //!
 //! An access to a mapped page past the end of its object raises `SIGBUS`, which
 //! kills the process. Objects are shared with peers that may shrink them at any
-//! moment, so no check beforehand can help. Instead, ranges that the host itself
-//! accesses are registered here, and a handler puts a private page of zeros under
-//! an access that faults inside one: the access completes, and whoever made it
-//! then asks [`Guard::faulted`] and discards what it read.
+//! moment, so no check beforehand can help. Instead, ranges are registered here,
+//! and a handler decides by the address of a fault.
+//!
+//! - In a range that the host itself accesses it puts a private page of zeros under
+//!   the access, which completes; whoever made it then asks [`Guard::faulted`] and
+//!   discards what it read.
+//! - In a range that only compiled guests access it hands the fault to the handler
+//!   that wasmtime has for `SIGSEGV`, which ends the guest with a trap.
+//! - Everywhere else it does what would have been done without it.
 
 use std::ffi::{c_int, c_void};
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, compiler_fence};
 use std::sync::{Mutex, OnceLock};
@@ -26,14 +32,32 @@ impl Guard {
     /// Until the guard is dropped the range must stay mapped, and it must be sound
     /// to replace any page of it by a private page of zeros.
     pub(super) unsafe fn new(start: *const c_void, length: usize) -> Self {
+        Self::register(start, length, Remedy::Mend)
+    }
+
+    /// Registers `length` bytes from `start` in which only compiled guests make
+    /// accesses. One that faults is a trap of the guest.
+    pub(super) fn trapping(start: *const c_void, length: usize) -> Self {
+        Self::register(start, length, Remedy::Trap)
+    }
+
+    fn register(start: *const c_void, length: usize, remedy: Remedy) -> Self {
         install_handler();
         let slot = FREE_SLOTS.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let slot = slot.unwrap_or_else(new_slot);
         slot.faulted.store(false, Ordering::SeqCst);
+        slot.traps.store(remedy == Remedy::Trap, Ordering::SeqCst);
         // The end is published last: a handler that runs between the two stores
         // sees an empty range.
-        slot.start.store(start as usize, Ordering::SeqCst);
-        slot.end.store(start as usize + length, Ordering::SeqCst);
+        let range = start as usize..start as usize + length;
+        slot.start.store(range.start, Ordering::SeqCst);
+        slot.end.store(range.end, Ordering::SeqCst);
+        // The C library maps a semaphore once, however often it is opened, so the
+        // range may be one that has faulted before. A fault from now on marks this
+        // slot too.
+        if slots().any(|other| other.has_faulted_in(&range)) {
+            slot.faulted.store(true, Ordering::SeqCst);
+        }
         Self { slot }
     }
 
@@ -59,17 +83,47 @@ impl Drop for Guard {
     }
 }
 
+/// What is done about a fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// The access finds a page of zeros.
+    Mend,
+    /// The guest that made it is ended.
+    Trap,
+}
+
 /// A place in the list of ranges. A signal handler may not take locks, so slots
 /// are only ever added to the list, and re-used.
 struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
     faulted: AtomicBool,
+    traps: AtomicBool,
     next: AtomicPtr<Slot>,
+}
+
+impl Slot {
+    /// Empty if the slot is free.
+    fn range(&self) -> Range<usize> {
+        self.start.load(Ordering::SeqCst)..self.end.load(Ordering::SeqCst)
+    }
+
+    fn has_faulted_in(&self, range: &Range<usize>) -> bool {
+        let own = self.range();
+        let meets = own.start < range.end && range.start < own.end;
+        meets && self.faulted.load(Ordering::SeqCst)
+    }
 }
 
 static FIRST_SLOT: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 static FREE_SLOTS: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+
+/// Every slot, those that are free included.
+fn slots() -> impl Iterator<Item = &'static Slot> {
+    // SAFETY: slots are never freed, and the list is only ever added to.
+    let slot = |pointer: &AtomicPtr<Slot>| unsafe { pointer.load(Ordering::SeqCst).as_ref() };
+    std::iter::successors(slot(&FIRST_SLOT), move |previous| slot(&previous.next))
+}
 
 /// Adds a slot to the list. It is leaked: the list lives as long as the process
 /// and is as long as the largest number of guards that ever lived at once.
@@ -78,6 +132,7 @@ fn new_slot() -> &'static Slot {
         start: AtomicUsize::new(0),
         end: AtomicUsize::new(0),
         faulted: AtomicBool::new(false),
+        traps: AtomicBool::new(false),
         next: AtomicPtr::new(ptr::null_mut()),
     }));
     let new = ptr::from_ref(slot).cast_mut();
@@ -118,25 +173,51 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     // SAFETY: the kernel passes a valid `siginfo_t` to a `SA_SIGINFO` handler, and
     // `si_addr` is the address of the fault for `SIGBUS`.
     let address = unsafe { (*info).si_addr() } as usize;
-    if !mend(address) {
+    let done = match note(address) {
+        Some(Remedy::Mend) => replace_page(address),
+        Some(Remedy::Trap) => trap(info, context),
+        None => false,
+    };
+    if !done {
         chain(signal, info, context);
     }
 }
 
-/// Puts a page of zeros under the address if it lies in registered ranges.
-fn mend(address: usize) -> bool {
-    let mut found = false;
-    let mut next = FIRST_SLOT.load(Ordering::SeqCst);
-    // SAFETY: slots are never freed, and the list is only ever added to.
-    while let Some(slot) = unsafe { next.as_ref() } {
-        let range = slot.start.load(Ordering::SeqCst)..slot.end.load(Ordering::SeqCst);
-        if range.contains(&address) {
-            slot.faulted.store(true, Ordering::SeqCst);
-            found = true;
-        }
-        next = slot.next.load(Ordering::SeqCst);
+/// Marks the registered ranges that the address lies in, and says what is to be
+/// done about them.
+fn note(address: usize) -> Option<Remedy> {
+    let mut remedy = None;
+    for slot in slots().filter(|slot| slot.range().contains(&address)) {
+        slot.faulted.store(true, Ordering::SeqCst);
+        remedy = Some(match slot.traps.load(Ordering::SeqCst) {
+            true => Remedy::Trap,
+            false => Remedy::Mend,
+        });
     }
-    found && replace_page(address)
+    remedy
+}
+
+/// Hands a fault to the handler for `SIGSEGV`. wasmtime, whose handler that is when
+/// a guest runs, takes a `SIGBUS` for the fault of the memory access that it is;
+/// where it finds that no guest made the access, it ends the process as the signal
+/// would have done.
+fn trap(info: *mut libc::siginfo_t, context: *mut c_void) -> bool {
+    // SAFETY: plain data, for which zero is valid, and a call that only reads the
+    // action and may be made in a signal handler. A handler with `SA_SIGINFO` is a
+    // function of this type.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGSEGV, ptr::null(), &mut action);
+        let handles = action.sa_sigaction != libc::SIG_DFL
+            && action.sa_sigaction != libc::SIG_IGN
+            && action.sa_flags & libc::SA_SIGINFO != 0;
+        if handles {
+            let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
+                std::mem::transmute(action.sa_sigaction);
+            handler(libc::SIGBUS, info, context);
+        }
+        handles
+    }
 }
 
 fn replace_page(address: usize) -> bool {

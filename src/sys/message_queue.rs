@@ -141,17 +141,20 @@ impl MessageQueue {
         .map(|_| ())
     }
 
-    /// `mq_receive` into a buffer that must be as long as the longest message of
-    /// the queue. Gives length and priority; `Errno::AGAIN` if the queue is empty.
-    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> Result<(usize, u32)> {
+    /// `mq_receive`: replaces what is in `payload` by a message of up to `longest`
+    /// bytes, which must be the longest of the queue. Gives the priority;
+    /// `Errno::AGAIN` if the queue is empty.
+    pub(crate) fn try_receive(&self, longest: usize, payload: &mut Vec<u8>) -> Result<u32> {
+        payload.clear();
+        payload.reserve_exact(longest);
         let mut priority = 0;
         let length = retry(|| {
-            // SAFETY: the descriptor is open, and the buffer has the length given.
+            // SAFETY: the descriptor is open, and the buffer has room for that length.
             let length = unsafe {
                 libc::mq_receive(
                     self.descriptor.as_raw_fd(),
-                    buffer.as_mut_ptr().cast(),
-                    buffer.len(),
+                    payload.as_mut_ptr().cast(),
+                    longest,
                     &mut priority,
                 )
             };
@@ -161,7 +164,9 @@ impl MessageQueue {
                 Ok(length as usize)
             }
         })?;
-        Ok((length, priority))
+        // SAFETY: the call wrote that many bytes, and no more than there is room for.
+        unsafe { payload.set_len(length) };
+        Ok(priority)
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub(crate) mod futex;
 mod guard;
+pub(crate) mod guest;
 mod identity;
 pub(crate) mod limits;
 pub(crate) mod listing;
@@ -16,6 +17,7 @@ pub(crate) mod message_queue;
 pub(crate) mod notification;
 pub(crate) mod semaphore;
 pub(crate) mod shared_memory;
+pub(crate) mod window;
 
 pub(crate) use identity::Identity;
 pub(crate) use rustix::io::{Errno, Result};

@@ -184,3 +184,81 @@ fn notify(queue: &MessageQueue, socket: Option<&OwnedFd>) -> Result<()> {
             errno => errno,
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::message_queue::{self, Direction, QueueSize};
+    use super::*;
+
+    /// Two handles of one queue, as two guests of one host have them.
+    fn two() -> (Arc<MessageQueue>, Arc<MessageQueue>) {
+        let name = format!("/posix-ipc.notify.{:016x}", rand::random::<u64>());
+        let size = QueueSize {
+            max_messages: 4,
+            max_message_size: 8,
+        };
+        let one = MessageQueue::create(&name, Direction::Both, 0o600, Some(size), |_| {});
+        let two = MessageQueue::open(&name, Direction::Both);
+        message_queue::unlink(&name).unwrap();
+        (one.unwrap().into(), two.unwrap().into())
+    }
+
+    #[test]
+    fn it_is_told_once_and_only_when_the_queue_was_empty() {
+        let (one, two) = two();
+        two.try_send(b"before", 0).unwrap();
+        let told = Registration::new(one.clone()).unwrap();
+        two.try_send(b"second", 0).unwrap();
+        assert!(!told.is_delivered(), "the queue was not empty");
+        two.try_receive(8, &mut Vec::new()).unwrap();
+        two.try_receive(8, &mut Vec::new()).unwrap();
+        assert!(!told.is_delivered());
+        two.try_send(b"third", 0).unwrap();
+        assert!(
+            told.is_delivered(),
+            "by the time that the send has returned"
+        );
+        // Used up, so that another one is possible.
+        let again = Registration::new(two.clone()).unwrap();
+        two.try_receive(8, &mut Vec::new()).unwrap();
+        one.try_send(b"fourth", 0).unwrap();
+        assert!(again.is_delivered());
+    }
+
+    #[test]
+    fn guests_of_one_process_do_not_take_it_from_each_other() {
+        let (one, two) = two();
+        let first = Registration::new(one.clone()).unwrap();
+        assert_eq!(Registration::new(two.clone()).err(), Some(Errno::BUSY));
+        drop(first);
+        let second = Registration::new(two.clone()).unwrap();
+        // Closing a handle would take the registration away from the whole process.
+        drop(one);
+        assert!(!second.is_over());
+        two.try_send(b"it", 0).unwrap();
+        assert!(second.is_delivered());
+    }
+
+    #[test]
+    fn giving_up_one_that_was_used_leaves_the_next_one_alone() {
+        let (one, two) = two();
+        let first = Registration::new(one.clone()).unwrap();
+        two.try_send(b"it", 0).unwrap();
+        let second = Registration::new(two.clone()).unwrap();
+        drop(first);
+        two.try_receive(8, &mut Vec::new()).unwrap();
+        one.try_send(b"again", 0).unwrap();
+        assert!(second.is_delivered());
+    }
+
+    #[test]
+    fn queues_that_were_put_aside_are_closed_in_the_end() {
+        let (one, two) = two();
+        let identity = one.identity().unwrap();
+        let registration = Registration::new(two.clone()).unwrap();
+        drop(one);
+        assert_eq!(registered().get(&identity).map(Vec::len), Some(1));
+        drop(registration);
+        assert_eq!(registered().get(&identity).map(Vec::len), None);
+    }
+}

@@ -5,11 +5,16 @@
 use super::guard::Guard;
 use super::memory_file::{self, MemoryFile};
 use super::{Errno, Identity, Result, TRUNCATED, c_name, check, last_errno};
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{FileType, Mode, OFlags};
 use std::mem::ManuallyDrop;
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
+
+/// The bytes of a semaphore.
+pub(crate) const SIZE: u64 = size_of::<libc::sem_t>() as u64;
 
 /// An open named semaphore, closed on drop.
 pub(crate) struct Semaphore {
@@ -67,6 +72,7 @@ impl Semaphore {
 
     fn attach(name: &str, (mode, identity): (u32, Identity)) -> Result<Self> {
         let name = c_name(name)?;
+        let _table = table();
         // SAFETY: the name is a C string.
         let raw = unsafe { libc::sem_open(name.as_ptr(), 0) };
         if raw == libc::SEM_FAILED {
@@ -93,6 +99,18 @@ impl Semaphore {
         self.identity
     }
 
+    /// Opens the file behind the semaphore, which is found by its name: `Errno::NOENT`
+    /// if that is gone or leads to another one by now.
+    pub(crate) fn reopen(&self, name: &str) -> Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let descriptor =
+            rustix::fs::open(memory_file::path(&file_name(name)), flags, Mode::empty())?;
+        match Identity::of(&rustix::fs::fstat(&descriptor)?) == self.identity {
+            true => Ok(descriptor),
+            false => Err(Errno::NOENT),
+        }
+    }
+
     /// `sem_getvalue`.
     pub(crate) fn value(&self) -> Result<u32> {
         let mut value = 0;
@@ -111,7 +129,10 @@ impl Semaphore {
 
     /// `sem_clockwait` on the monotonic clock; blocks this thread for up to
     /// `limit`, then `Errno::TIMEDOUT`. An interrupted wait goes on.
-    pub(crate) fn acquire_within(&self, limit: Duration) -> Result<()> {
+    ///
+    /// Only for semaphores that no peer can reach: if one shrinks the file while the
+    /// C library waits, the C library ends the process.
+    pub(crate) fn wait_in_library(&self, limit: Duration) -> Result<()> {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let end = Duration::new(now.tv_sec as u64, now.tv_nsec as u32).saturating_add(limit);
         let end = libc::timespec {
@@ -161,6 +182,7 @@ impl Semaphore {
 
 impl Drop for Semaphore {
     fn drop(&mut self) {
+        let _table = table();
         // SAFETY: the semaphore was opened by `sem_open` and is not used after this,
         // and neither is the guard.
         unsafe {
@@ -168,6 +190,16 @@ impl Drop for Semaphore {
             libc::sem_close(self.raw.as_ptr());
         }
     }
+}
+
+/// Held while the C library's table of open semaphores changes and our guards with it:
+/// it gives the mapping that it has to whoever opens a semaphore again, also one that
+/// has faulted, and the guards are what tells.
+fn table() -> MutexGuard<'static, ()> {
+    static TABLE: Mutex<()> = Mutex::new(());
+    TABLE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// What the file of a new semaphore holds.

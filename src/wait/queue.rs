@@ -96,15 +96,16 @@ impl Waits {
             .await
     }
 
-    /// Receives a message into a buffer; gives its length and priority.
+    /// Receives a message of up to `longest` bytes into a buffer; gives its priority.
     pub(crate) async fn receive(
         &self,
         queue: &PollableQueue,
-        buffer: &mut [u8],
+        longest: usize,
+        payload: &mut Vec<u8>,
         patience: Patience,
         canceller: &Canceller,
-    ) -> Result<(usize, u32), Error> {
-        let receive = || queue.get().try_receive(buffer);
+    ) -> Result<u32, Error> {
+        let receive = || queue.get().try_receive(longest, payload);
         self.transfer(queue, Interest::READABLE, receive, patience, canceller)
             .await
     }

@@ -114,7 +114,7 @@ fn a_native_waiter_gets_the_token_that_a_cancelled_guest_was_woken_for() {
             thread::sleep(SETTLED);
             // Behind the guest in the queue of the kernel.
             let native = semaphore.clone();
-            let native = thread::spawn(move || native.acquire_within(FOREVER / 2));
+            let native = thread::spawn(move || native.wait_in_library(FOREVER / 2));
             thread::sleep(SETTLED);
             semaphore.release().unwrap();
             thread::sleep(SETTLED);
@@ -217,15 +217,15 @@ fn a_cancelled_receive_takes_no_message() {
         for round in 0..ROUNDS {
             let sender = queue.clone();
             let sender = later(move || sender.get().try_send(b"note", 0).unwrap());
-            let mut buffer = [0; 4];
+            let mut buffer = Vec::new();
             let canceller = Canceller::new();
-            let receive = waits.receive(&queue, &mut buffer, ANY, &canceller);
+            let receive = waits.receive(&queue, 4, &mut buffer, ANY, &canceller);
             let taken = tokio::time::timeout(moment(), receive).await.is_ok();
             sender.join().unwrap();
             let left = queue.get().attributes().unwrap().current_messages;
             assert_eq!(left, u32::from(!taken), "round {round}");
             if left == 1 {
-                queue.get().try_receive(&mut [0; 4]).unwrap();
+                queue.get().try_receive(4, &mut Vec::new()).unwrap();
             }
         }
     });
@@ -241,7 +241,7 @@ fn a_cancelled_send_sends_nothing() {
         for round in 0..ROUNDS {
             let receiver = queue.clone();
             let receiver = later(move || {
-                receiver.get().try_receive(&mut [0; 4]).unwrap();
+                receiver.get().try_receive(4, &mut Vec::new()).unwrap();
             });
             let canceller = Canceller::new();
             let send = waits.send(&queue, b"more", 0, ANY, &canceller);
@@ -291,7 +291,7 @@ fn deadlines_and_cancellation_end_every_kind_of_wait() {
                 let acquired = waits.acquire(&semaphore, patience, &canceller).await;
                 assert_code(acquired, ErrorCode::TimedOut);
                 let received = waits
-                    .receive(&queue, &mut [0; 4], patience, &canceller)
+                    .receive(&queue, 4, &mut Vec::new(), patience, &canceller)
                     .await;
                 assert_code(received, ErrorCode::TimedOut);
                 let word = segment.waitable(0).unwrap();
@@ -308,7 +308,7 @@ fn deadlines_and_cancellation_end_every_kind_of_wait() {
             let acquired = waits.acquire(&semaphore, patience, &canceller).await;
             assert_code(acquired, ErrorCode::Cancelled);
             let received = waits
-                .receive(&queue, &mut [0; 4], patience, &canceller)
+                .receive(&queue, 4, &mut Vec::new(), patience, &canceller)
                 .await;
             assert_code(received, ErrorCode::Cancelled);
             let word = segment.waitable(0).unwrap();

@@ -4,7 +4,7 @@ use super::reactor::Interest;
 use super::{Backoff, Canceller, Patience, Waits, limited};
 use crate::error::{Error, ErrorCode};
 use crate::sys::Errno;
-use crate::sys::futex::Word;
+use crate::sys::futex::{self, Word};
 use crate::sys::semaphore::Semaphore;
 use crate::sys::shared_memory::MappedWord;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Waits {
         if canceller.is_cancelled() {
             return Err(ErrorCode::Cancelled.into());
         }
-        match semaphore.acquire_within(self.inline.min(deadline.remaining())) {
+        match futex::acquire_within(semaphore, self.inline.min(deadline.remaining())) {
             Err(Errno::TIMEDOUT) => {}
             done => return done.map_err(Error::from),
         }

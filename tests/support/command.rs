@@ -144,6 +144,10 @@ impl Running {
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
     }
 
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end, with its standard input open. None if a signal killed it.
     #[track_caller]
     pub fn wait(&mut self) -> Option<i32> {

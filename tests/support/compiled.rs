@@ -257,8 +257,13 @@ pub fn guest_rust(folder: &Path) -> Option<Program> {
         // Cargo does not say where it puts what it builds.
         let script = r#"
             set -e
-            . "${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}/env.sh"
+            tools=${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}
+            if [ -r "$tools/env.sh" ]; then . "$tools/env.sh"; fi
             export RUSTC="${POSIX_IPC_GUEST_RUSTC:-rustc}"
+            if ! [ -d "$("$RUSTC" --print target-libdir --target wasm32-wasip2)" ]; then
+                echo "no wasm32-wasip2; run tools/setup-guests rust" >&2
+                exit 127
+            fi
             cd "$1"
             env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS \
                 cargo build --quiet --release --target wasm32-wasip2 --target-dir "$2"
@@ -272,6 +277,26 @@ pub fn guest_rust(folder: &Path) -> Option<Program> {
         command
     });
     guest_or_skip(guest, "Rust")
+}
+
+/// A Python script, run by a native Python that has the module `posix_ipc`.
+pub fn peer_python(script: &Path) -> Option<Program> {
+    let find = r#"
+        tools="${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}"
+        if [ -r "$tools/env.sh" ]; then . "$tools/env.sh"; fi
+        "${POSIX_IPC_PEER_PYTHON:-python3}" -c 'import sys, posix_ipc; print(sys.executable)'
+    "#;
+    let output = Command::new("sh").args(["-c", find]).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let python = String::from_utf8(output.stdout).unwrap();
+            Some(Program::Script(python.trim().into(), script.to_owned()))
+        }
+        _ => {
+            skip("no native Python with posix_ipc; run tools/setup-guests peers");
+            None
+        }
+    }
 }
 
 fn guest_or_skip(guest: Result<PathBuf, String>, language: &str) -> Option<Program> {
@@ -302,7 +327,9 @@ fn build(
 ) -> Result<PathBuf, String> {
     type Built = HashMap<(PathBuf, String), Result<PathBuf, String>>;
     static BUILT: LazyLock<Mutex<Built>> = LazyLock::new(Mutex::default);
-    let mut built = BUILT.lock().unwrap();
+    let mut built = BUILT
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     let key = (source.to_owned(), suffix.to_owned());
     if let Some(done) = built.get(&key) {
         return done.clone();
@@ -319,7 +346,9 @@ fn build(
         }
         Ok(output) => {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            Err(format!("{command:?} failed: {}", stderr.trim()))
+            // As of a shell whose command is missing. What is there and fails is a bug.
+            assert_eq!(output.status.code(), Some(127), "{command:?}:\n{stderr}");
+            Err(stderr.trim().to_owned())
         }
         Err(error) => Err(format!("{command:?}: {error}")),
     };

@@ -198,7 +198,16 @@ impl Segment {
     /// [`NoSpace`](ErrorKind::NoSpace) if the guest's address range is full.
     pub fn map(&self, offset: u64, length: u64, access: Access) -> Result<Window> {
         let raw = self.raw.map(PROBE, offset, length, access.into())?;
-        Ok(Window::new(raw))
+        Ok(Window::new(raw, access))
+    }
+
+    /// Maps all of the object as it is now.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map); [`Invalid`](ErrorKind::Invalid) if it is empty.
+    pub fn window(&self, access: Access) -> Result<Window> {
+        self.map(0, self.size()?, access)
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits)?;
-        let engine = engine::new()?;
+        let (engine, _) = engine::new(policy.maps())?;
         let component = cache::load(&engine, Program::find(&self.guest)?.component())?;
         let linker = guest::linker(&engine)?;
         let imports = imports(&engine, &component);

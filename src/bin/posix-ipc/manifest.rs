@@ -167,6 +167,8 @@ struct QuotaTable {
     mq_bytes: Option<Size>,
     message_size: Option<Size>,
     pollables: Option<u64>,
+    windows: Option<u64>,
+    window_bytes: Option<Size>,
     wait: Option<Wait>,
 }
 
@@ -180,6 +182,8 @@ impl QuotaTable {
         quota.mq_bytes = bytes(&self.mq_bytes, quota.mq_bytes);
         quota.message_size = bytes(&self.message_size, quota.message_size);
         quota.pollables = self.pollables.unwrap_or(quota.pollables);
+        quota.windows = self.windows.unwrap_or(quota.windows);
+        quota.window_bytes = bytes(&self.window_bytes, quota.window_bytes);
         quota.wait = self.wait.as_ref().map(|wait| wait.0).or(quota.wait);
         quota
     }
@@ -267,7 +271,7 @@ mod tests {
     fn every_key_is_read() {
         let manifest = Manifest::parse(
             r#"
-            quota = { handles = 1, created = 2, shm-bytes = 3, mq-bytes = "4KiB", message-size = 5, pollables = 6, wait = "7ms" }
+            quota = { handles = 1, created = 2, shm-bytes = 3, mq-bytes = "4KiB", message-size = 5, pollables = 6, windows = 8, window-bytes = "9KiB", wait = "7ms" }
             sem = [{ name = "/s", access = "use", life = "open", map = true, undo = false }]
             shm = [{ name = "/m", guest = "/g", access = "ro", life = "own", keep = true, max = 2, max-size = 4096 }]
             mq = [{ name = "/a,b::c", max-msgs = 3, max-msg-size = "1KiB" }]
@@ -294,6 +298,8 @@ mod tests {
             mq_bytes,
             message_size,
             pollables,
+            windows,
+            window_bytes,
             wait,
             ..
         } = manifest.quota;
@@ -304,9 +310,11 @@ mod tests {
                 shm_bytes,
                 mq_bytes,
                 message_size,
-                pollables
+                pollables,
+                windows,
+                window_bytes
             ],
-            [1, 2, 3, 4096, 5, 6]
+            [1, 2, 3, 4096, 5, 6, 8, 9 << 10]
         );
         assert_eq!(wait, Some(Duration::from_millis(7)));
     }

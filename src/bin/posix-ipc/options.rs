@@ -30,6 +30,10 @@ pub struct GrantOptions {
     #[arg(long, conflicts_with_all = ["semaphores", "segments", "queues"])]
     private: bool,
 
+    /// Let the guest map what is in the namespace of its own into its memory
+    #[arg(long, requires = "private")]
+    map: bool,
+
     /// Read grants and limits from a TOML file; flags add to it
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
@@ -63,6 +67,14 @@ pub struct QuotaOptions {
     #[arg(long, value_name = "N")]
     max_pollables: Option<u64>,
 
+    /// Objects mapped into the guest's memory [default: 64]
+    #[arg(long, value_name = "N")]
+    max_windows: Option<u64>,
+
+    /// Bytes of the objects mapped into the guest's memory [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    max_window_bytes: Option<Bytes>,
+
     /// The longest single wait [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     max_wait: Option<Duration>,
@@ -79,6 +91,8 @@ impl QuotaOptions {
         set(&mut quota.mq_bytes, bytes(self.max_mq_bytes));
         set(&mut quota.message_size, bytes(self.max_message_size));
         set(&mut quota.pollables, self.max_pollables);
+        set(&mut quota.windows, self.max_windows);
+        set(&mut quota.window_bytes, bytes(self.max_window_bytes));
         quota.wait = self.max_wait.or(quota.wait);
     }
 }
@@ -115,6 +129,7 @@ impl GrantOptions {
         Ok(Policy {
             grants: file.grants.into_iter().chain(flags).collect(),
             private: self.private,
+            private_maps: self.map,
             quota,
         })
     }
@@ -124,10 +139,18 @@ impl GrantOptions {
 pub struct Policy {
     pub grants: Vec<Grant>,
     pub private: bool,
+    private_maps: bool,
     pub quota: Quota,
 }
 
 impl Policy {
+    /// Whether the guest may map objects into its memory. Not in every namespace of a
+    /// guest's own: the memory of a guest that maps is smaller, and it starts more
+    /// slowly and is compiled apart, none of which a guest should get unasked.
+    pub fn maps(&self) -> bool {
+        self.private_maps || self.grants.iter().any(Grant::map)
+    }
+
     /// The context of a guest that is called `label` in the log.
     pub fn context(self, label: &str, host: &IpcHost) -> Result<IpcCtx> {
         let mut builder = IpcCtx::builder().label(label).quota(self.quota);

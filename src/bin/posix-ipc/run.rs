@@ -11,8 +11,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use wasmtime::Store;
-use wasmtime_posix_ipc::IpcHost;
 use wasmtime_posix_ipc::ledger::Folder;
+use wasmtime_posix_ipc::windows::Windows;
+use wasmtime_posix_ipc::{IpcHost, IpcView};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
@@ -61,9 +62,9 @@ impl Args {
         let policy = self.grants.read(&self.limits)?;
         let name = file_name(&self.guest);
         let program = Program::find(&self.guest)?;
-        let ipc = policy.context(&name, &host())?;
         let wasi = self.wasi.context(&name, program.script(), &self.arguments)?;
-        let engine = engine::new()?;
+        let (engine, windows) = engine::new(policy.maps())?;
+        let ipc = policy.context(&name, &host(windows))?;
         let component = cache::load(&engine, program.component())?;
         let command = guest::linker(&engine)?
             .instantiate_pre(&component)
@@ -89,17 +90,21 @@ impl Args {
 }
 
 /// A host with a ledger, after a look at what others have left.
-fn host() -> IpcHost {
+fn host(windows: Option<Windows>) -> IpcHost {
+    let mut host = IpcHost::builder();
     match Folder::usual() {
         Ok(folder) => {
             reap::before_run(&folder);
-            IpcHost::builder().ledger(folder).build()
+            host = host.ledger(folder);
         }
         Err(error) => {
             tracing::warn!("if this process is killed, what its guests created stays: {error}");
-            IpcHost::new()
         }
     }
+    if let Some(windows) = windows {
+        host = host.windows(windows);
+    }
+    host.build()
 }
 
 /// Runs the guest until it ends or something ends it. When this returns, the
@@ -130,12 +135,12 @@ async fn execute(command: CommandPre<Guest>, mut store: Store<Guest>) -> End {
     store.epoch_deadline_async_yield_and_update(1);
     let command = match command.instantiate_async(&mut store).await {
         Ok(command) => command,
-        Err(error) => return End::of_error(error),
+        Err(error) => return End::of_error(store.data_mut(), error),
     };
     match command.wasi_cli_run().call_run(&mut store).await {
         Ok(Ok(())) => End::Exit(0),
         Ok(Err(())) => End::Exit(1),
-        Err(error) => End::of_error(error),
+        Err(error) => End::of_error(store.data_mut(), error),
     }
 }
 
@@ -149,10 +154,10 @@ enum End {
 
 impl End {
     /// A guest's `exit` arrives as an error too.
-    fn of_error(error: wasmtime::Error) -> Self {
+    fn of_error(guest: &mut Guest, error: wasmtime::Error) -> Self {
         match error.downcast_ref::<I32Exit>() {
             Some(I32Exit(code)) => Self::Exit(*code),
-            None => Self::Trap(error),
+            None => Self::Trap(guest.ipc().ctx.explain(error)),
         }
     }
 

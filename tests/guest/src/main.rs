@@ -9,6 +9,7 @@ mod table;
 mod conformance;
 mod interpreter;
 mod peer;
+mod pollables;
 mod process;
 
 #[allow(unreachable_pub, unsafe_op_in_unsafe_fn)]
@@ -27,6 +28,7 @@ fn main() {
             interpreter::must_and(lines, || process::main(&how.split(' ').collect::<Vec<_>>()))
         }
         ["conformance", prefix] => conformance::main(prefix),
+        ["poll", ref arguments @ ..] => pollables::main(arguments),
         ["peer", ref arguments @ ..] => peer::main(arguments),
         ["process", ref arguments @ ..] => process::main(arguments),
         _ => panic!("unknown arguments: {arguments:?}"),

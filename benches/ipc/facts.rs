@@ -1,0 +1,141 @@
+//! What is not compared operation by operation: starting, and holding many guests.
+
+use crate::guest::{Guests, file};
+use crate::report::Fact;
+use crate::waiters;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use wasmtime_posix_ipc::grant::{Grants, Kind};
+
+pub fn all(guests: &Guests, wanted: &dyn Fn(&str) -> bool) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if wanted("start") {
+        start(&mut facts);
+    }
+    if wanted("guests") {
+        many(guests, &mut facts);
+    }
+    if wanted("waiting") {
+        waiters::all(guests, &mut facts);
+    }
+    if wanted("grants") {
+        grants(&mut facts);
+    }
+    facts
+}
+
+/// How long the command takes from its start to its end, with a guest that only ends.
+fn start(facts: &mut Vec<Fact>) {
+    let cache = std::env::temp_dir().join(format!("posix-ipc-bench.{}", std::process::id()));
+    let run = |map: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_posix-ipc"));
+        command.arg("run").env("XDG_CACHE_HOME", &cache);
+        if map {
+            command.args(["--private", "--map"]);
+        }
+        command.arg(file());
+        milliseconds(&mut command)
+    };
+    let python = || {
+        let python = std::env::var_os("POSIX_IPC_BENCH_PYTHON").unwrap_or("python3".into());
+        milliseconds(Command::new(python).args(["-c", "pass"]))
+    };
+    let cold: Vec<f64> = (0..3)
+        .map(|_| {
+            remove(&cache);
+            run(false)
+        })
+        .collect();
+    run(true);
+    let (mut cached, mut mapped, mut pythons) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..20 {
+        cached.push(run(false));
+        mapped.push(run(true));
+        pythons.push(python());
+    }
+    remove(&cache);
+    let cached = median(cached);
+    let python = median(pythons);
+    let fact = |name: &str, value: f64| Fact::new(format!("start: {name}"), value, "ms");
+    facts.push(fact("python3 -c pass", python));
+    facts.push(fact("posix-ipc run, compiled before", cached).at_most(50.0));
+    let times = Fact::new(
+        "start: as a multiple of python3 -c pass",
+        cached / python,
+        "times",
+    );
+    facts.push(times.at_most(3.0));
+    facts.push(fact("posix-ipc run --map, compiled before", median(mapped)));
+    facts.push(fact("posix-ipc run, compiling", median(cold)));
+}
+
+fn remove(folder: &Path) {
+    // At first it is not there.
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+fn milliseconds(command: &mut Command) -> f64 {
+    let start = Instant::now();
+    let status = command.stdin(Stdio::null()).status().expect("it starts");
+    assert!(status.success(), "{command:?}");
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+/// A thousand guests in this process.
+fn many(guests: &Guests, facts: &mut Vec<Fact>) {
+    const MANY: usize = 1000;
+    for (windows, engine) in [(false, ""), (true, ", windows")] {
+        // What the first guest of a process costs is not of interest.
+        drop(guests.start(windows, 10));
+        let (start, before) = (Instant::now(), resident());
+        let all = guests.start(windows, MANY);
+        let (taken, after) = (start.elapsed(), resident());
+        assert_eq!(all.len(), MANY);
+        let rate = MANY as f64 / taken.as_secs_f64();
+        let memory = (after - before) / MANY as f64;
+        let name = |what: &str| format!("guests: {what}{engine}");
+        facts.push(
+            Fact::new(name("instantiated of 1000"), all.len() as f64, "guests").at_least(1000.0),
+        );
+        facts.push(Fact::new(name("instantiated in a second"), rate, "guests"));
+        facts.push(Fact::new(name("memory of an idle one"), memory, "KiB"));
+    }
+}
+
+/// The memory of this process in KiB.
+pub fn resident() -> f64 {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux has it");
+    let line = rollup.lines().find(|line| line.starts_with("Rss:"));
+    let number = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("a number")
+}
+
+/// Looking a name up among the grants of a guest.
+fn grants(facts: &mut Vec<Fact>) {
+    for count in [1, 100] {
+        let mut grants = Grants::new();
+        for index in 0..count {
+            grants
+                .add(format!("mq:/jobs.{index}").parse().expect("a grant"))
+                .expect("no name twice");
+        }
+        let rounds = (0..9).map(|_| {
+            let start = Instant::now();
+            for _ in 0..10_000 {
+                let found = grants.find(Kind::MessageQueue, std::hint::black_box("/jobs.0"));
+                assert!(matches!(std::hint::black_box(found), Ok(Some(_))));
+            }
+            start.elapsed().as_nanos() as f64 / 1e4
+        });
+        let name = format!("grants: finding one of {count}");
+        facts.push(Fact::new(name, median(rounds.collect()), "ns"));
+    }
+}
+
+pub fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}

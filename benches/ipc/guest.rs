@@ -1,0 +1,217 @@
+//! The same by a guest, on the engine that `posix-ipc run` has.
+
+use crate::native::name;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_posix_ipc::windows::Windows;
+use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView};
+use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+pub struct Data {
+    ipc: IpcCtx,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl IpcView for Data {
+    fn ipc(&mut self) -> IpcCtxView<'_> {
+        IpcCtxView {
+            ctx: &mut self.ipc,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiView for Data {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// The guest, for both engines.
+pub struct Guests {
+    plain: Loaded,
+    windows: Loaded,
+    runtime: tokio::runtime::Runtime,
+}
+
+struct Loaded {
+    engine: Engine,
+    windows: Option<Windows>,
+    command: CommandPre<Data>,
+}
+
+/// Where the guest is.
+pub fn file() -> &'static str {
+    concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/target/guests-atomics/wasm32-wasip2/release/bench-guest.wasm"
+    )
+}
+
+impl Loaded {
+    fn new(with_windows: bool) -> Self {
+        let mut config = Config::new();
+        let windows = with_windows.then(|| Windows::configure(&mut config));
+        config.concurrency_support(false).epoch_interruption(true);
+        let engine = Engine::new(&config).expect("the configuration is valid");
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("an empty linker");
+        wasmtime_posix_ipc::add_to_linker(&mut linker).expect("no name twice");
+        let component = Component::from_file(&engine, file())
+            .unwrap_or_else(|error| panic!("{error:?}; `make bench` builds the guest"));
+        let command = linker.instantiate_pre(&component).and_then(CommandPre::new);
+        let ticked = engine.weak();
+        std::thread::spawn(move || {
+            while let Some(engine) = ticked.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        Self {
+            engine,
+            windows,
+            command: command.expect("the guest fits"),
+        }
+    }
+
+    fn store(
+        &self,
+        host: &IpcHost,
+        arguments: &[String],
+        output: &MemoryOutputPipe,
+    ) -> Store<Data> {
+        let map = if self.windows.is_some() { ",map" } else { "" };
+        let mut ipc = IpcCtx::builder();
+        for grant in [
+            format!("sem:{}::/gate{map}", name("gate")),
+            format!("sem:{}::/ping{map}", name("ping")),
+            format!("sem:{}::/pong{map}", name("pong")),
+            format!("sem:{}::/new,create", name("new")),
+            format!("shm:{}::/object{map}", name("object")),
+            format!("shm:{}::/new,create", name("new")),
+            format!("mq:{}::/jobs", name("jobs")),
+            format!("mq:{}::/ping", name("ping")),
+            format!("mq:{}::/pong", name("pong")),
+            format!("mq:{}::/new,create", name("new")),
+        ] {
+            let grant = grant.parse().expect("a grant");
+            ipc = ipc.grant(grant).expect("no name twice");
+        }
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.arg("guest").args(arguments).stdout(output.clone());
+        let data = Data {
+            ipc: ipc.build(host).expect("no private namespace"),
+            wasi: wasi.build(),
+            table: ResourceTable::new(),
+        };
+        let mut store = Store::new(&self.engine, data);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        store
+    }
+
+    fn host(&self) -> IpcHost {
+        let mut host = IpcHost::builder();
+        if let Some(windows) = &self.windows {
+            host = host.windows(windows.clone());
+        }
+        host.build()
+    }
+}
+
+impl Guests {
+    pub fn load() -> Self {
+        Self {
+            plain: Loaded::new(false),
+            windows: Loaded::new(true),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime"),
+        }
+    }
+
+    /// Lets a guest do something so often; it says itself how long it took.
+    pub fn sample(&self, windows: bool, what: &str, count: u64, size: usize) -> Duration {
+        let loaded = if windows { &self.windows } else { &self.plain };
+        let output = MemoryOutputPipe::new(1024);
+        let arguments = [what.into(), count.to_string(), size.to_string()];
+        // A host of its own: its threads run where this thread runs now.
+        let mut store = loaded.store(&loaded.host(), &arguments, &output);
+        self.runtime.block_on(async {
+            let command = loaded.command.instantiate_async(&mut store).await;
+            let command = command.expect("the guest starts");
+            let ended = command.wasi_cli_run().call_run(&mut store).await;
+            if let Err(error) = ended.map(|ended| ended.expect("the guest succeeds")) {
+                panic!("{what}: {error:?}");
+            }
+        });
+        let output = String::from_utf8(output.contents().to_vec()).expect("text");
+        Duration::from_nanos(output.trim().parse().expect("a number"))
+    }
+
+    /// Starts guests and keeps them, without running them.
+    pub fn start(&self, windows: bool, count: usize) -> Vec<Store<Data>> {
+        let loaded = if windows { &self.windows } else { &self.plain };
+        let (host, output) = (loaded.host(), MemoryOutputPipe::new(0));
+        let start = || {
+            let mut store = loaded.store(&host, &[], &output);
+            let instantiated = loaded.command.instantiate_async(&mut store);
+            self.runtime
+                .block_on(instantiated)
+                .expect("the guest starts");
+            store
+        };
+        std::iter::repeat_with(start).take(count).collect()
+    }
+
+    /// Starts guests that wait for ever, in one host, and lets them get that far.
+    pub fn wait(&self, what: &str, count: usize) -> Vec<JoinHandle<()>> {
+        let loaded = &self.plain;
+        let (host, output) = (loaded.host(), MemoryOutputPipe::new(0));
+        let start = |_| {
+            let arguments = [what.into(), "1".into(), "0".into()];
+            let mut store = loaded.store(&host, &arguments, &output);
+            store.data_mut().ipc = IpcCtx::builder()
+                .private()
+                .build(&host)
+                .expect("a namespace");
+            if what == "wait-shared" {
+                let grant = format!("sem:{}::/wait", name("pong")).parse();
+                let ipc = IpcCtx::builder().grant(grant.expect("a grant"));
+                store.data_mut().ipc = ipc.expect("one").build(&host).expect("no namespace");
+            }
+            let command = loaded.command.clone();
+            self.runtime.spawn(async move {
+                let command = command.instantiate_async(&mut store).await;
+                let command = command.expect("the guest starts");
+                let ended = command.wasi_cli_run().call_run(&mut store).await;
+                panic!("a guest does not wait: {ended:?}");
+            })
+        };
+        let waiting = (0..count).map(start).collect();
+        self.runtime
+            .block_on(tokio::time::sleep(Duration::from_secs(1)));
+        waiting
+    }
+
+    /// Ends them.
+    pub fn end(&self, waiting: Vec<JoinHandle<()>>) {
+        self.runtime.block_on(async {
+            for guest in waiting {
+                assert!(!guest.is_finished(), "all are still waiting");
+                guest.abort();
+                let _ = guest.await;
+            }
+        });
+    }
+}

@@ -1,0 +1,67 @@
+//! Guests written in Go, built by the stock compiler.
+
+#[path = "support/compiled.rs"]
+mod compiled;
+
+use compiled::{Names, code_blocks, guest_go, native_c, repository, scratch_file};
+
+#[test]
+fn every_kind_within_a_guest() {
+    let Some(guest) = guest_go(&repository().join("tests/go/kinds")) else {
+        return;
+    };
+    let names = Names::new();
+    let output = guest.start(&names, ["self", names.prefix()]).output();
+    assert_eq!(output, "semaphores\nsegments\nqueues\nlimits\ndone\n");
+    assert_eq!(names.files().len(), 0, "{:?}", names.files());
+}
+
+#[test]
+fn every_kind_with_a_native_peer() {
+    let Some(guest) = guest_go(&repository().join("tests/go/kinds")) else {
+        return;
+    };
+    let peer = native_c(&repository().join("tests/go/peer.c"));
+    let names = Names::new();
+    names.queue("asked");
+    names.queue("answers");
+    let running = guest.start(&names, ["peer", names.prefix()]);
+    let peer = peer.start(&names, [names.prefix()]).output();
+    assert_eq!(running.output(), "done\n");
+    // Each number from 1 to 200 once, and nothing of the peer's own lost.
+    assert_eq!(peer, "total 20100\n");
+}
+
+#[test]
+fn memory_grows_and_is_collected() {
+    let Some(guest) = guest_go(&repository().join("tests/go/kinds")) else {
+        return;
+    };
+    let names = Names::new();
+    let output = guest.start(&names, ["heap"]).output();
+    assert_eq!(output, "total 13369344000\ndone\n");
+}
+
+#[test]
+fn the_program_of_the_manual_runs() {
+    let [program] = &code_blocks(&repository().join("guest-sdk/go/README.md"), "go")[..] else {
+        panic!("one program in the manual")
+    };
+    let source = scratch_file("go-manual/main.go", program);
+    scratch_file("go-manual/go.mod", "module manual\n\ngo 1.24\n");
+    let Some(guest) = guest_go(source.parent().unwrap()) else {
+        return;
+    };
+    let names = Names::new();
+    let (total, gate, jobs) = (names.name("total"), names.name("gate"), names.queue("jobs"));
+    let options = [
+        "--shm",
+        &format!("{total}::/total,create"),
+        "--sem",
+        &format!("{gate}::/gate,create"),
+        "--mq",
+        &format!("{jobs}::/jobs,create"),
+    ];
+    let output = guest.start_with(options, [""; 0]).output();
+    assert_eq!(output, "total 55\n");
+}

@@ -1,0 +1,76 @@
+//! The example `relay`: one scenario in several languages, native and sandboxed. Every
+//! producer with every consumer; each checks every byte that it gets from the other.
+
+#[path = "support/compiled.rs"]
+mod compiled;
+
+use compiled::{Names, Program, guest_c, guest_go, guest_rust, native_c, peer_python, repository};
+use std::path::PathBuf;
+
+const JOBS: u32 = 60;
+
+fn example(path: &str) -> PathBuf {
+    repository().join("guest-examples/relay").join(path)
+}
+
+/// Those of the programs that can be had here.
+fn programs() -> Vec<(&'static str, Program)> {
+    let native_python = peer_python(&example("python/relay.py"));
+    let all = [
+        ("native C", Some(native_c(&example("c/relay.c")))),
+        ("native Python", native_python),
+        ("C guest", guest_c(&example("c/relay.c"))),
+        ("Rust guest", guest_rust(&example("rust"))),
+        ("Go guest", guest_go(&example("go"))),
+    ];
+    let had = all
+        .into_iter()
+        .filter_map(|(name, program)| Some((name, program?)));
+    had.collect()
+}
+
+/// What the producer's payloads are, computed once more: a fault that all languages have
+/// in common would not be noticed otherwise.
+fn payload(seed: u32) -> Vec<u8> {
+    let mut x = seed.wrapping_mul(2654435761);
+    let length = 1 + (x >> 16) % 4096;
+    let next = || {
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        x as u8
+    };
+    std::iter::repeat_with(next).take(length as usize).collect()
+}
+
+fn expected() -> [String; 2] {
+    let (mut bytes, mut checksum) = (0, 0u32);
+    for payload in (1..=JOBS).map(payload) {
+        bytes += payload.len();
+        let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(16777619);
+        checksum = checksum.wrapping_add(payload.iter().fold(2166136261, step));
+    }
+    [
+        format!("produced {JOBS} jobs, {bytes} bytes\n"),
+        format!("consumed {JOBS} jobs, {bytes} bytes, checksum {checksum:08x}\n"),
+    ]
+}
+
+#[test]
+fn every_producer_with_every_consumer() {
+    let programs = programs();
+    let [produced, consumed] = expected();
+    for (producer_name, producer) in &programs {
+        for (consumer_name, consumer) in &programs {
+            let names = Names::new();
+            names.queue("jobs");
+            let consuming = consumer.start(&names, ["consume", names.prefix()]);
+            let producing = producer.start(&names, ["produce", names.prefix(), &JOBS.to_string()]);
+            let pair = format!("{producer_name} to {consumer_name}");
+            assert_eq!(producing.output(), produced, "{pair}");
+            assert_eq!(consuming.output(), consumed, "{pair}");
+            assert_eq!(names.files().len(), 0, "{pair} left {:?}", names.files());
+            eprintln!("{pair}: {JOBS} jobs");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Uses windows as a guest author would. The first argument says what to do; what it
+//! finds wrong it says, and fails.
+
+use posix_ipc_guest::{Access, ErrorKind, Segment, Semaphore, Window};
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let number = |at: usize| -> u64 { arguments[at].parse().expect("a number") };
+    match arguments[1].as_str() {
+        "count" => count(number(2)),
+        "compare-exchange" => compare_exchange(number(2)),
+        "copy" => copy(),
+        "bounds" => bounds(),
+        "read-only" => read_only(),
+        "semaphore" => semaphore(number(2) == 1),
+        "ping-pong" => ping_pong(number(2)),
+        "memcpy" => memcpy(),
+        "print" => print(),
+        "private" => private(),
+        "watch" => watch(),
+        what => panic!("{what}?"),
+    }
+}
+
+fn window() -> Window {
+    let segment = Segment::open("/object", Access::ReadWrite).unwrap();
+    segment.window(Access::ReadWrite).unwrap()
+}
+
+/// Counts beside a native process, in both sizes of words.
+fn count(rounds: u64) {
+    let window = window();
+    while window.u32(16).unwrap().load(SeqCst) == 0 {}
+    let (small, large) = (window.u32(0).unwrap(), window.u64(8).unwrap());
+    for _ in 0..rounds {
+        small.fetch_add(1, SeqCst);
+        large.fetch_add(1, SeqCst);
+    }
+}
+
+fn compare_exchange(rounds: u64) {
+    let window = window();
+    while window.u32(16).unwrap().load(SeqCst) == 0 {}
+    let (small, large) = (window.u32(0).unwrap(), window.u64(8).unwrap());
+    for _ in 0..rounds {
+        small
+            .fetch_update(SeqCst, SeqCst, |old| Some(old + 1))
+            .unwrap();
+        large
+            .fetch_update(SeqCst, SeqCst, |old| Some(old + 1))
+            .unwrap();
+    }
+}
+
+/// Bulk copies of every length and alignment that matters.
+fn copy() {
+    let window = window();
+    let pattern: Vec<u8> = (0..4096).map(|at| (at * 7 + at / 256) as u8).collect();
+    for from in [0, 1, 3, 8, 15, 16, 17] {
+        for to in [0, 1, 5, 8, 16] {
+            for length in [0, 1, 7, 8, 15, 16, 17, 31, 63, 64, 65, 127, 200, 1000, 4000] {
+                window.write(0, &[0; 4096]).unwrap();
+                window.write(from, &pattern[to..to + length]).unwrap();
+                let mut back = vec![0xEE; 4096];
+                window.read_exact(from, &mut back[to..to + length]).unwrap();
+                assert_eq!(back[to..to + length], pattern[to..to + length]);
+                assert!(back[..to].iter().all(|&byte| byte == 0xEE));
+                assert!(back[to + length..].iter().all(|&byte| byte == 0xEE));
+                window.read_exact(0, &mut back).unwrap();
+                assert!(back[..from].iter().all(|&byte| byte == 0));
+                assert!(back[from + length..].iter().all(|&byte| byte == 0));
+            }
+        }
+    }
+    // The host reads the same by copying.
+    window.write(0, &pattern).unwrap();
+    let segment = Segment::open("/object", Access::ReadWrite).unwrap();
+    assert_eq!(segment.read(0, 4096).unwrap(), pattern);
+    let mut buffer = vec![0; 5000];
+    assert_eq!(segment.read_into(100, &mut buffer).unwrap(), 3996);
+    assert_eq!(buffer[..3996], pattern[100..]);
+    segment.write(50, &[1; 50]).unwrap();
+    window.read_exact(0, &mut buffer[..150]).unwrap();
+    assert_eq!(
+        (&buffer[..50], &buffer[100..150]),
+        (&pattern[..50], &pattern[100..150])
+    );
+    assert_eq!(buffer[50..100], [1; 50]);
+}
+
+fn bounds() {
+    let window = window();
+    let kind = |result: posix_ipc_guest::Result<()>| result.unwrap_err().kind();
+    assert_eq!(window.len(), 4096);
+    assert_eq!(window.as_ptr() as usize, 0xC000_0000);
+    assert_eq!(kind(window.u32(2).map(drop)), ErrorKind::Invalid);
+    assert_eq!(kind(window.u64(4).map(drop)), ErrorKind::Invalid);
+    assert_eq!(kind(window.u32(4096).map(drop)), ErrorKind::Truncated);
+    assert_eq!(
+        kind(window.u64(usize::MAX - 7).map(drop)),
+        ErrorKind::Truncated
+    );
+    window.u64(4088).unwrap();
+    assert_eq!(kind(window.write(4090, &[0; 7])), ErrorKind::Truncated);
+    assert_eq!(
+        kind(window.read_exact(1, &mut [0; 4096])),
+        ErrorKind::Truncated
+    );
+    window.read_exact(4096, &mut []).unwrap();
+    window.write(4090, &[0; 6]).unwrap();
+}
+
+fn read_only() {
+    let segment = Segment::open("/object", Access::Read).unwrap();
+    let window = segment.window(Access::Read).unwrap();
+    assert_eq!(window.write(0, &[1]).unwrap_err().kind(), ErrorKind::Access);
+    assert_eq!(window.u32(0).unwrap().load(SeqCst), 0xA5A5_0000);
+    let refused = segment.window(Access::ReadWrite);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Access);
+}
+
+/// Everything that a semaphore does, whether it is mapped or not.
+fn semaphore(mapped: bool) {
+    let gate = Semaphore::options().fast(true).open("/gate").unwrap();
+    assert_eq!(gate.map().is_ok(), mapped);
+    let other = Semaphore::open("/gate").unwrap();
+    let values = || (gate.value().unwrap(), other.value().unwrap());
+    assert_eq!(values(), (0, 0));
+    assert!(!gate.try_acquire().unwrap());
+    let late = gate.acquire_timeout(Duration::from_millis(5));
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
+    gate.release().unwrap();
+    assert_eq!(values(), (1, 1));
+    gate.acquire().unwrap();
+    assert_eq!(values(), (0, 0));
+    other.release().unwrap();
+    gate.release().unwrap();
+    assert_eq!(values(), (2, 2));
+    gate.acquire_timeout(Duration::from_secs(1)).unwrap();
+    assert!(gate.try_acquire().unwrap());
+    assert!(gate.try_lock().unwrap().is_none());
+    gate.release().unwrap();
+    drop(gate.lock().unwrap());
+    assert_eq!(values(), (1, 1));
+    for _ in 0..100_000 {
+        gate.release().unwrap();
+        assert!(gate.try_acquire().unwrap());
+    }
+    assert!(gate.try_acquire().unwrap());
+    // Up to the maximum, and no further.
+    let most = posix_ipc_guest::limits::semaphore_value_max();
+    if mapped {
+        let page = gate.map().unwrap();
+        page.u32(0).unwrap().store(most - 1, SeqCst);
+        gate.release().unwrap();
+        let full = gate.release();
+        assert_eq!(full.unwrap_err().kind(), ErrorKind::Overflow);
+        assert_eq!(values(), (most, most));
+        page.u32(0).unwrap().store(0, SeqCst);
+    }
+    assert_eq!(values(), (0, 0));
+}
+
+fn ping_pong(rounds: u64) {
+    let ping = Semaphore::options().fast(true).open("/ping").unwrap();
+    let pong = Semaphore::options().fast(true).open("/pong").unwrap();
+    for _ in 0..rounds {
+        ping.release().unwrap();
+        pong.acquire().unwrap();
+    }
+}
+
+/// What the documentation warns of.
+fn memcpy() {
+    let window = window();
+    let mut buffer = vec![0u8; 4096];
+    // SAFETY: it is not. It traps.
+    unsafe { std::ptr::copy_nonoverlapping(window.as_ptr(), buffer.as_mut_ptr(), 4096) };
+    println!("{}", buffer[17]);
+}
+
+fn print() {
+    use std::io::Write;
+    let window = window();
+    // SAFETY: it is not. The call is refused.
+    let bytes = unsafe { std::slice::from_raw_parts(window.as_ptr(), 16) };
+    std::io::stdout().write_all(bytes).unwrap();
+    std::io::stdout().flush().unwrap();
+}
+
+fn private() {
+    let segment = Segment::create_new("/mine", 4096).unwrap();
+    let window = segment.window(Access::ReadWrite).unwrap();
+    window.u32(0).unwrap().store(7, SeqCst);
+    assert_eq!(segment.u32(0).load().unwrap(), 7);
+}
+
+/// Looks at a word until it is gone.
+fn watch() {
+    let window = window();
+    let word = window.u32(0).unwrap();
+    word.store(1, SeqCst);
+    while word.load(SeqCst) == 1 {}
+}
