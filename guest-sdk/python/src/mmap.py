@@ -135,6 +135,7 @@ class mmap:  # noqa: N801
         copies = access == ACCESS_COPY or bool(flags & MAP_PRIVATE)
         may_write = access != ACCESS_READ and (access != ACCESS_DEFAULT or bool(prot & PROT_WRITE))
         self = super().__new__(cls)
+        self._access = access
         self._may_write = may_write
         self._resizes = may_write and not copies
         self._position = 0
@@ -165,6 +166,7 @@ class mmap:  # noqa: N801
         return self
 
     _length: int
+    _access: int
     _may_write: bool
     _resizes: bool
     _position: int
@@ -175,9 +177,7 @@ class mmap:  # noqa: N801
     def __repr__(self) -> str:
         if self._memory is None:
             return "<mmap.mmap closed=True>"
-        access = "ACCESS_WRITE" if self._may_write else "ACCESS_READ"
-        if not self._resizes and self._may_write:
-            access = "ACCESS_COPY"
+        access = ("ACCESS_DEFAULT", "ACCESS_READ", "ACCESS_WRITE", "ACCESS_COPY")[self._access]
         offset = self._memory.offset if isinstance(self._memory, _Segment) else 0
         return (
             f"<mmap.mmap closed=False, access={access}, length={self._length}, "

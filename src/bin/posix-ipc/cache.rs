@@ -142,7 +142,9 @@ fn remove_unused(folder: &PrivateFolder) {
 /// What tells the versions of a file apart. None if it was changed just now.
 fn settled(data: &Metadata) -> Option<String> {
     let changed = Duration::new(data.ctime().try_into().ok()?, data.ctime_nsec() as u32);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()?;
     let parts = [
         data.dev().into(),
         data.ino().into(),

@@ -62,7 +62,9 @@ impl Args {
         let policy = self.grants.read(&self.limits)?;
         let name = file_name(&self.guest);
         let program = Program::find(&self.guest)?;
-        let wasi = self.wasi.context(&name, program.script(), &self.arguments)?;
+        let wasi = self
+            .wasi
+            .context(&name, program.script(), &self.arguments)?;
         let (engine, windows) = engine::new(policy.maps())?;
         let ipc = policy.context(&name, &host(windows))?;
         let component = cache::load(&engine, program.component())?;

@@ -74,7 +74,8 @@ def name(value: object, flags: int) -> str | None:
 def name_to_unlink(value: object, function: str) -> str:
     """The name that a module function removes, which takes nothing but a str."""
     if not isinstance(value, str):
-        raise TypeError(f"{function}() argument 1 must be str, not {type(value).__name__}")
+        kind = "None" if value is None else type(value).__name__
+        raise TypeError(f"{function}() argument 1 must be str, not {kind}")
     return checked(value)
 
 

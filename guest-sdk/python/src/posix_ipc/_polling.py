@@ -27,7 +27,7 @@ def _number(file: Any) -> int:
         return file
     fileno = getattr(file, "fileno", None)
     if fileno is None:
-        raise TypeError("argument must be an int, or have a fileno() method")
+        raise TypeError("argument must be an int, or have a fileno() method.")
     return int(fileno())
 
 
