@@ -9,7 +9,7 @@ GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
 WITH_ATOMICS := CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS="-C target-feature=+atomics"
 ATOMICS_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)-atomics
 
-.PHONY: demo test check guests relay bench setup setup-rust bindings clean
+.PHONY: demo test check guests runtimes relay bench setup setup-rust bindings clean
 
 demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	cargo build --bin posix-ipc
@@ -18,7 +18,7 @@ demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	GUEST=$(GUEST_TARGET)/wasm32-wasip2/release/conversation.wasm \
 	guest-examples/conversation/run
 
-test: setup check guests ## Every check and every test, with nothing skipped
+test: setup check guests runtimes ## Every check and every test, with nothing skipped
 	POSIX_IPC_REQUIRE_GUESTS=1 cargo test
 
 check: ## Formatting, lints, documentation, bindings
@@ -41,6 +41,14 @@ relay: setup ## The example relay, in its compiled languages
 	guest-sdk/c/posix-ipc-cc -O2 guest-examples/relay/c/relay.c -o $(GUEST_TARGET)/relay/c.wasm
 	guest-sdk/go/posix-ipc-go build -o $(GUEST_TARGET)/relay/go.wasm guest-examples/relay/go
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/relay/rust/Cargo.toml
+
+# Where the posix-ipc of this tree looks for them.
+runtimes: setup target/runtimes/python.wasm ## The components that run scripts
+
+WIT := $(shell find wit guest-sdk/python/wit -type f)
+
+target/runtimes/python.wasm: $(WIT) $(shell find guest-sdk/python/src guest-sdk/python/runtime guest-sdk/python/build-runtime -type f)
+	guest-sdk/python/build-runtime $@
 
 bench: setup ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml

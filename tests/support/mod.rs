@@ -10,6 +10,7 @@ pub mod language;
 mod names;
 mod native;
 mod peer;
+pub mod scripts;
 
 pub use command::{Ended, Running, posix_ipc, run};
 pub use embedded::{Embedded, embed};

@@ -118,7 +118,7 @@ class mmap:  # noqa: N801
         access: int = ACCESS_DEFAULT,
         offset: int = 0,
         *,
-        trackfd: bool = True,  # noqa: ARG004
+        trackfd: bool = True,
     ) -> Self:
         length = operator.index(length)
         offset = operator.index(offset)
@@ -135,6 +135,7 @@ class mmap:  # noqa: N801
         copies = access == ACCESS_COPY or bool(flags & MAP_PRIVATE)
         may_write = access != ACCESS_READ and (access != ACCESS_DEFAULT or bool(prot & PROT_WRITE))
         self = super().__new__(cls)
+        self._access = access
         self._may_write = may_write
         self._resizes = may_write and not copies
         self._position = 0
@@ -165,6 +166,7 @@ class mmap:  # noqa: N801
         return self
 
     _length: int
+    _access: int
     _may_write: bool
     _resizes: bool
     _position: int
@@ -175,9 +177,7 @@ class mmap:  # noqa: N801
     def __repr__(self) -> str:
         if self._memory is None:
             return "<mmap.mmap closed=True>"
-        access = "ACCESS_WRITE" if self._may_write else "ACCESS_READ"
-        if not self._resizes and self._may_write:
-            access = "ACCESS_COPY"
+        access = ("ACCESS_DEFAULT", "ACCESS_READ", "ACCESS_WRITE", "ACCESS_COPY")[self._access]
         offset = self._memory.offset if isinstance(self._memory, _Segment) else 0
         return (
             f"<mmap.mmap closed=False, access={access}, length={self._length}, "
@@ -380,7 +380,7 @@ class mmap:  # noqa: N801
         if offset < 0 or size < 0 or offset + size > self._length:
             raise ValueError("flush values out of range")
 
-    def madvise(self, option: int, start: int = 0, length: int | None = None, /) -> None:  # noqa: ARG002
+    def madvise(self, option: int, start: int = 0, length: int | None = None, /) -> None:
         """Does nothing but check its arguments."""
         self._live()
         if not 0 <= start < self._length:

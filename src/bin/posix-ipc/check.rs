@@ -28,7 +28,7 @@ pub struct Args {
     #[command(flatten)]
     limits: QuotaOptions,
 
-    /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
+    /// The guest: a component (.wasm, .wat) or a script (.py)
     guest: PathBuf,
 }
 

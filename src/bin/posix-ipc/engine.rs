@@ -15,8 +15,9 @@ const GUEST_STACK: usize = 8 << 20;
 /// The stack that a guest and the host's functions that it calls have together.
 const STACK: usize = GUEST_STACK + (2 << 20);
 
-/// The engine, and if guests are to map objects, their windows. Guests are compiled
-/// differently then.
+/// An engine, and if guests are to map objects, their windows. They are compiled
+/// differently then: what is kept of them is kept apart, because compiled guests are
+/// found by the settings of their engine too.
 pub fn new(maps: bool) -> Result<(Engine, Option<Windows>)> {
     let mut config = Config::new();
     let windows = maps.then(|| Windows::configure(&mut config));

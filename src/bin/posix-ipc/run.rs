@@ -20,7 +20,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 /// Run a guest with the names that it is granted
 ///
 /// The guest is a component that exports wasi:cli/run, as `cargo build --target
-/// wasm32-wasip2` makes it, or a script in Python or JavaScript. It has this
+/// wasm32-wasip2` makes it, or a script in Python. It has this
 /// process's standard streams, its arguments, and nothing else of the machine but
 /// what the flags say; a script can read its own folder as well, and starts there.
 /// What the guest creates is unlinked when it ends, however it ends.
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
-    /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
+    /// The guest: a component (.wasm, .wat) or a script (.py)
     guest: PathBuf,
 
     /// Arguments of the guest

@@ -28,7 +28,7 @@ gc.collect()
 gc.freeze()
 
 
-class Run(wit_world.exports.Run):
+class Run(wit_world.exports.Run):  # type: ignore[misc]
     """The component's `wasi:cli/run`."""
 
     def run(self) -> None:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import socket
 import sys
@@ -17,8 +18,9 @@ import threading
 import time
 from typing import Any, NoReturn, Self
 
-from posix_ipc import _descriptors, _events, _host
 from wit_world.imports import exit as wasi_exit
+
+from posix_ipc import _descriptors, _events, _host
 
 
 def _condition_wait(self: Any, timeout: float | None = None) -> bool:
@@ -34,10 +36,8 @@ def _condition_wait(self: Any, timeout: float | None = None) -> bool:
     finally:
         self._acquire_restore(saved)
         if not woken:
-            try:
+            with contextlib.suppress(ValueError):
                 self._waiters.remove(waiter)
-            except ValueError:
-                pass
     return woken
 
 
@@ -83,7 +83,7 @@ class _PairSocket:
     def fileno(self) -> int:
         return self._number
 
-    def setblocking(self, _flag: bool) -> None:  # noqa: FBT001
+    def setblocking(self, _flag: bool) -> None:
         """Does nothing: to wait for the only thread would be for ever."""
 
     def recv(self, size: int, _flags: int = 0) -> bytes:

@@ -144,9 +144,9 @@ def _open_streams() -> None:
     Output is passed on line by line, also to a pipe: whatever ends the guest, such as a
     time limit, it was said before.
     """
-    sys.stdin = sys.__stdin__ = _stream(0, "r", "strict")
-    sys.stdout = sys.__stdout__ = _stream(1, "w", "strict")
-    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace")
+    sys.stdin = sys.__stdin__ = _stream(0, "r", "strict")  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _stream(1, "w", "strict")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace")  # type: ignore[misc]
     sys.excepthook = sys.__excepthook__ = _excepthook
     linecache.clearcache()
 
@@ -155,11 +155,9 @@ def _stream(number: int, mode: str, errors: str) -> Any:
     names = ("<stdin>", "<stdout>", "<stderr>")
     raw = io.FileIO(number, mode, closefd=False)
     buffered = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
-    stream = io.TextIOWrapper(
-        buffered, encoding="utf-8", errors=errors, line_buffering=mode == "w"
-    )
+    stream = io.TextIOWrapper(buffered, encoding="utf-8", errors=errors, line_buffering=mode == "w")
     raw.name = names[number]
-    stream.mode = mode
+    stream.mode = mode  # type: ignore[misc]
     return stream
 
 

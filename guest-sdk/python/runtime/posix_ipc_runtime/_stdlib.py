@@ -15,6 +15,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from importlib.util import decode_source
 from types import CodeType, ModuleType
 from typing import Final, NamedTuple
 
@@ -45,11 +46,10 @@ _PRELOADED: Final = """
     posix_ipc mmap resource
     argparse array asyncio base64 bisect calendar collections contextlib contextvars copy csv
     dataclasses datetime decimal enum errno fnmatch fractions functools getopt glob hashlib heapq
-    hmac inspect io itertools json locale logging math numbers
-    operator os.path pathlib pickle platform pprint queue random re runpy sched secrets
-    selectors shlex shutil signal socket statistics string struct subprocess tempfile textwrap
-    threading time timeit tokenize traceback types typing unittest unittest.mock uuid warnings
-    weakref zlib
+    hmac inspect io itertools json locale logging math numbers operator os.path pathlib pickle
+    platform pprint queue random re runpy sched secrets selectors shlex shutil signal socket
+    statistics string struct subprocess tempfile textwrap threading time timeit tokenize
+    traceback types typing unittest unittest.mock uuid warnings weakref zlib
 """.split()
 
 
@@ -107,8 +107,8 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002
-        target: ModuleType | None = None,  # noqa: ARG002
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
     ) -> importlib.machinery.ModuleSpec | None:
         module = self._modules.get(fullname)
         if module is None:
@@ -129,8 +129,7 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return code
 
     def get_source(self, fullname: str) -> str:
-        source = zlib.decompress(self._get(fullname).source)
-        return importlib.util.decode_source(source)
+        return decode_source(zlib.decompress(self._get(fullname).source))
 
     def get_filename(self, fullname: str) -> str:
         """Where tracebacks say that the module is."""

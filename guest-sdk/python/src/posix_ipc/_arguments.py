@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from typing import Final
+from typing import Any, Final
 
 from . import _host
 from ._errors import ExistentialError, PermissionsError
@@ -39,7 +39,7 @@ def c_long(value: object) -> int:
     return number
 
 
-def open_flags(flags: int) -> _host.types.OpenFlags:
+def open_flags(flags: int) -> Any:
     """The host's flags for those of the guest's C library."""
     if flags & O_EXCL and not flags & O_CREAT:
         raise ValueError("O_EXCL must be combined with O_CREAT")
@@ -74,7 +74,8 @@ def name(value: object, flags: int) -> str | None:
 def name_to_unlink(value: object, function: str) -> str:
     """The name that a module function removes, which takes nothing but a str."""
     if not isinstance(value, str):
-        raise TypeError(f"{function}() argument 1 must be str, not {type(value).__name__}")
+        kind = "None" if value is None else type(value).__name__
+        raise TypeError(f"{function}() argument 1 must be str, not {kind}")
     return checked(value)
 
 

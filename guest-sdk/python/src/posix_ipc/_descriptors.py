@@ -60,7 +60,8 @@ class SegmentDescriptor(Descriptor):
         self.handle.__exit__(None, None, None)
 
     def size(self) -> int:
-        return _call(self.handle.size)
+        size: int = _call(self.handle.size)
+        return size
 
     def resize(self, size: int) -> None:
         if size < 0 or size >= 1 << 63 or not self.may_write:
@@ -116,7 +117,7 @@ class SegmentDescriptor(Descriptor):
         mode = stat.S_IFREG | _call(self.handle.mode)
         return os.stat_result((mode, 0, 0, 1, 0, 0, size, 0, 0, 0))
 
-    def pollable(self, *, write: bool) -> Any:  # noqa: ARG002
+    def pollable(self, *, write: bool) -> Any:
         return None
 
 
@@ -286,7 +287,7 @@ def _get_blocking(number: int) -> bool:
     return descriptor.block if isinstance(descriptor, QueueDescriptor) else True
 
 
-def _set_blocking(number: int, blocking: bool) -> None:  # noqa: FBT001
+def _set_blocking(number: int, blocking: bool) -> None:
     descriptor = _any(number)
     if isinstance(descriptor, QueueDescriptor):
         descriptor.block = bool(blocking)
@@ -304,7 +305,7 @@ def _fdopen(
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
-    closefd: bool = True,  # noqa: FBT001, FBT002
+    closefd: bool = True,
 ) -> Any:
     update = "+" in mode
     read, write = "r" in mode or update, "r" not in mode or update

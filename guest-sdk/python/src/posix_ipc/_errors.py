@@ -138,7 +138,9 @@ _FULL = (BusyError, "The queue is full")
 _EMPTY = (BusyError, "The queue is empty")
 
 SEMAPHORE_OPEN: Final[Table] = _opening("semaphore", "A semaphore")
-SEMAPHORE_UNLINK: Final[Table] = _unlinking("semaphore", "Denied permission to unlink this semaphore")
+SEMAPHORE_UNLINK: Final[Table] = _unlinking(
+    "semaphore", "Denied permission to unlink this semaphore"
+)
 SEMAPHORE_ACQUIRE: Final[Table] = {
     "busy": _BUSY_SEMAPHORE,
     "timed-out": _BUSY_SEMAPHORE,

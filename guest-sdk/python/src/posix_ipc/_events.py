@@ -166,4 +166,4 @@ def install() -> None:
 
     function.__name__ = function.__qualname__ = "sleep"
     function.__doc__ = plain.__doc__
-    time.sleep = function
+    time.sleep = function  # type: ignore[assignment]

@@ -25,6 +25,13 @@ __all__ = [
 ]
 
 
+# An exception whose attributes cannot be set breaks whatever handles exceptions by setting
+# their `__traceback__`, such as `contextlib` and `unittest`.
+for _method in ("__setattr__", "__delattr__"):
+    if _method in vars(Err):
+        delattr(Err, _method)
+
+
 def _binding(package: str, interface: str) -> ModuleType:
     for name in (f"{package}_{interface}", interface):
         try:

@@ -50,8 +50,8 @@ class MessageQueue(NamedObject):
         mode: int = 0o600,
         max_messages: int | None = None,
         max_message_size: int | None = None,
-        read: bool = True,  # noqa: FBT001, FBT002
-        write: bool = True,  # noqa: FBT001, FBT002
+        read: bool = True,
+        write: bool = True,
     ) -> None:
         flags = _arguments.c_int(flags)
         mode = _arguments.c_int(mode)
@@ -200,9 +200,7 @@ class MessageQueue(NamedObject):
             registered = descriptor.handle.request_notification()
         except Err as error:
             raise _errors.exception(error, _errors.QUEUE_NOTIFY, self._name) from None
-        _events.register(
-            name, _events.Registration(descriptor, registered, act, signals=signals)
-        )
+        _events.register(name, _events.Registration(descriptor, registered, act, signals=signals))
 
     def close(self) -> None:
         """Closes this handle. The queue stays."""

@@ -8,13 +8,13 @@ import select
 import time
 from typing import Any, Final
 
-from . import _descriptors, _errors, _events
+from . import _descriptors, _events
 
 # How long this module's descriptors are waited for before the C library's are looked at,
 # where a program waits for both at once.
 _SLICE: Final = 10_000_000
 
-_plain_select = select.select
+_plain_select: Any = select.select
 _plain_poll = select.poll
 
 _READ: Final = select.POLLIN | getattr(select, "POLLRDNORM", 0)
@@ -27,7 +27,7 @@ def _number(file: Any) -> int:
         return file
     fileno = getattr(file, "fileno", None)
     if fileno is None:
-        raise TypeError("argument must be an int, or have a fileno() method")
+        raise TypeError("argument must be an int, or have a fileno() method.")
     return int(fileno())
 
 
@@ -84,7 +84,7 @@ def poll_select(
     lists = [list(rlist), list(wlist), list(xlist)]
     numbers = [[_number(file) for file in files] for files in lists]
     if not any(_descriptors.is_ours(number) for group in numbers for number in group):
-        return _plain_select(*lists, timeout)
+        return _plain_select(*lists, timeout)  # type: ignore[no-any-return]
     if timeout is not None and timeout < 0:
         raise ValueError("timeout must be non-negative")
     interests: list[_Interest] = []
@@ -189,5 +189,5 @@ class poll:  # noqa: N801
 
 def install() -> None:
     """Teaches `select` about queues. To come before the first import of `selectors`."""
-    select.select = poll_select  # type: ignore[assignment]
+    select.select = poll_select
     select.poll = poll  # type: ignore[assignment, misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -39,7 +40,7 @@ class Semaphore(NamedObject):
     ) -> None:
         flags = _arguments.c_int(flags)
         mode = _arguments.c_int(mode)
-        value = _arguments.operator.index(initial_value)
+        value = operator.index(initial_value)
         wanted = _arguments.open_flags(flags & ~_arguments.O_TRUNC)
         named = _arguments.name(name, flags)
         if not 0 <= value <= _VALUE_MAX:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import operator
 from typing import Any, Self
 
 from . import _arguments, _descriptors, _errors, _events, _host
@@ -38,11 +39,11 @@ class SharedMemory(NamedObject):
         flags: int = 0,
         mode: int = 0o600,
         size: int = 0,
-        read_only: bool = False,  # noqa: FBT001, FBT002
+        read_only: bool = False,
     ) -> None:
         flags = _arguments.c_int(flags)
         mode = _arguments.c_int(mode)
-        size = _arguments.operator.index(size)
+        size = operator.index(size)
         read_only = bool(read_only)
         wanted = _arguments.open_flags(flags)
         named = _arguments.name(name, flags)

@@ -1,0 +1,797 @@
+//! Guests in Python: scripts that are run natively and by the runtime component, and
+//! what the runtime makes of scripts.
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use support::scripts::{Runtime, all_of, code_blocks, native_python};
+use support::{Ended, Folder, Names, Native, Running, posix_ipc, repository};
+
+fn script(path: &str) -> PathBuf {
+    repository().join("tests/python").join(path)
+}
+
+/// Runs a script of one's own.
+fn run(text: &str, flags: &[&str], arguments: &[&str]) -> Option<Ended> {
+    let python = Runtime::find("python")?;
+    let folder = Folder::new();
+    let script = folder.file("script.py", text);
+    Some(python.run(flags, &script, arguments))
+}
+
+/// Runs a script that ends well, and gives what it prints.
+#[track_caller]
+fn output(text: &str, flags: &[&str]) -> Option<String> {
+    let ended = run(text, flags, &[])?;
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
+    Some(ended.stdout)
+}
+
+// ---- the same on both sides ------------------------------------------------------------
+
+/// Runs a script natively, with the module of PyPI, and as a guest, and compares what
+/// they say.
+#[track_caller]
+fn says_the_same(name: &str) {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let Some(native) = native_python() else {
+        return;
+    };
+    let script = script(&format!("both/{name}.py"));
+    let names = Names::new();
+    let native = Ended::of(
+        Command::new(native)
+            .arg(&script)
+            .arg(names.prefix())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::null()),
+    );
+    assert_eq!((native.code, &*native.stderr), (Some(0), ""), "{native:?}");
+    let flags = all_of(&names);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let guest = python.run(&flags, &script, &[names.prefix()]);
+    assert_eq!((guest.code, &*guest.stderr), (Some(0), ""), "{guest:?}");
+    // Names that are as random as the prefix differ, so they are not printed.
+    let lines = |said: &str| said.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (native, guest) = (lines(&native.stdout), lines(&guest.stdout));
+    let differs = native
+        .iter()
+        .zip(&guest)
+        .find(|(native, guest)| native != guest);
+    assert_eq!(differs, None, "native, guest");
+    assert_eq!(native.len(), guest.len());
+    assert_eq!(names.existing(), [""; 0]);
+}
+
+macro_rules! same {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            says_the_same(stringify!($name));
+        }
+    )*};
+}
+
+same! { semaphores segments maps queues names module notifications descriptors selecting }
+
+// ---- what is better than there ---------------------------------------------------------
+
+#[test]
+fn what_is_a_crash_natively_is_an_exception() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let ended = python.run(&["--private"], &script("guest/differences.py"), &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("\nOK\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_arrives_while_the_guest_waits() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let Some(native) = native_python() else {
+        return;
+    };
+    let names = Names::new();
+    let mut set_up = Native::set_up(&[
+        format!("q = mq.open {} create", names.name("jobs")),
+        format!("r = sem.open {} create", names.name("ready")),
+        format!("n = sem.open {} create", names.name("never")),
+    ]);
+    let sender = Running::start(
+        Command::new(native)
+            .arg(script("guest/sender.py"))
+            .args([names.prefix(), "6"])
+            .stdin(Stdio::null()),
+    );
+    let flags = all_of(&names);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let guest = python.run(&flags, &script("guest/waiting.py"), &[names.prefix()]);
+    let sender = sender.end();
+    assert_eq!((sender.code, &*sender.stderr), (Some(0), ""), "{guest:?}");
+    assert_eq!(
+        guest.lines(),
+        [
+            "['slept'] True",
+            "a callback gives what is waited for",
+            "The wait was interrupted by a signal ['signal']",
+            "([], [], []) ['selected']",
+            "event True",
+            "event False True",
+            "queue b'job 5'",
+            "queue empty",
+            "this wait has no end: a guest has one thread and no signals",
+        ]
+    );
+    assert_eq!(set_up.run("sem.value n"), Ok("0".into()));
+}
+
+// ---- with a native partner -------------------------------------------------------------
+
+/// Runs two partners, of which one is a guest, and gives what the first one says.
+fn partners(guest_is_first: bool) -> Option<(Vec<String>, Vec<String>)> {
+    let python = Runtime::find("python")?;
+    let native = native_python()?;
+    let names = Names::new();
+    let flags = all_of(&names);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    for stem in ["jobs", "answers"] {
+        names.name(stem);
+    }
+    let script = script("together/partner.py");
+    let start = |role: &str, is_guest: bool| {
+        let arguments = [role, names.prefix(), "500"];
+        let mut command = if is_guest {
+            python.command(&flags, &script, &arguments)
+        } else {
+            let mut command = Command::new(&native);
+            command.arg(&script).args(arguments);
+            command
+        };
+        let mut partner = Running::start(command.stdin(Stdio::piped()));
+        assert_eq!(partner.line(), "ready");
+        partner
+    };
+    let mut first = start("first", guest_is_first);
+    let mut second = start("second", !guest_is_first);
+    first.say("go");
+    second.say("go");
+    let said = |partner: Running| {
+        let ended = partner.end();
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
+        ended.stdout.lines().skip(1).map(str::to_owned).collect()
+    };
+    let said = (said(first), said(second));
+    assert_eq!(names.existing(), [""; 0]);
+    Some(said)
+}
+
+#[test]
+fn a_guest_and_its_native_partner() {
+    for guest_is_first in [true, false] {
+        let Some((first, second)) = partners(guest_is_first) else {
+            return;
+        };
+        assert_eq!(first, ["counted 1000", "total 249500"]);
+        assert_eq!(second, ["read b'hello'"]);
+    }
+}
+
+// ---- what a script is ------------------------------------------------------------------
+
+#[test]
+fn a_script_is_the_main_module() {
+    let text = r#"
+import os, sys, __main__
+print(__name__, __file__ == os.path.join(os.getcwd(), "script.py"), __main__.sys is sys)
+print(sys.argv[0] == __file__, sys.argv[1:], sys.path[0] == os.getcwd())
+print(__spec__, __package__, __builtins__.len([1]))
+def later(): return late
+late = 1
+print(later(), sys.version_info >= (3, 14))
+if __name__ == "__main__": sys.exit()
+"#;
+    let Some(ended) = run(text, &[], &["--one", "two three", "", "ü"]) else {
+        return;
+    };
+    assert_eq!(
+        ended.lines(),
+        [
+            "__main__ True True",
+            "True ['--one', 'two three', '', 'ü'] True",
+            "None None 1",
+            "1 True",
+        ]
+    );
+}
+
+#[test]
+fn exit_codes_are_passed_on() {
+    for (text, code, stderr) in [
+        ("import sys; sys.exit()", 0, ""),
+        ("import sys; sys.exit(None)", 0, ""),
+        ("import sys; sys.exit(0)", 0, ""),
+        ("import sys; sys.exit(3)", 3, ""),
+        ("import sys; sys.exit(True)", 1, ""),
+        ("import sys; sys.exit(256 + 7)", 7, ""),
+        ("import sys; sys.exit(-1)", 255, ""),
+        ("import sys; sys.exit('why')", 1, "why\n"),
+        ("raise SystemExit(4)", 4, ""),
+        ("exit(5)", 5, ""),
+        ("import os; os._exit(6)", 6, ""),
+        (
+            "import atexit, sys; atexit.register(sys.exit, 9)",
+            0,
+            "SystemExit",
+        ),
+        (
+            "import sys\ntry: sys.exit(2)\nfinally: print('finally', file=sys.stderr)",
+            2,
+            "finally\n",
+        ),
+    ] {
+        let Some(ended) = run(text, &[], &[]) else {
+            return;
+        };
+        assert_eq!(ended.code, Some(code), "{text}: {ended:?}");
+        match stderr {
+            "SystemExit" => {}
+            stderr => assert_eq!(ended.stderr, stderr, "{text}"),
+        }
+    }
+}
+
+#[test]
+fn an_exception_shows_the_lines_of_the_script() {
+    let text = "import json\n\ndef fail(text):\n    return json.loads(text)\n\nfail('{')\n";
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let folder = Folder::new();
+    let script = folder.file("script.py", text);
+    let ended = python.run(&[], &script, &[]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    let path = script.canonicalize().unwrap();
+    let path = path.display();
+    assert_eq!(lines[0], "Traceback (most recent call last):");
+    assert_eq!(lines[1], format!("  File \"{path}\", line 6, in <module>"));
+    assert_eq!(lines[2], "    fail('{')");
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("  File \"{path}\", line 4, in fail"))
+    );
+    // The lines of the standard library are shown as well.
+    assert!(
+        ended
+            .stderr
+            .contains("    return _default_decoder.decode(s)"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        lines
+            .last()
+            .unwrap()
+            .starts_with("json.decoder.JSONDecodeError: ")
+    );
+    assert!(
+        !ended.stderr.contains("posix_ipc_runtime"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_syntax_error_shows_where() {
+    let Some(ended) = run("x = 1\nprint('fine'\ny = 2\n", &[], &[]) else {
+        return;
+    };
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    assert!(lines[0].starts_with("  File \"") && lines[0].ends_with("script.py\", line 2"));
+    assert_eq!(lines[1], "    print('fine'");
+    assert_eq!(*lines.last().unwrap(), "SyntaxError: '(' was never closed");
+    for (text, error) in [
+        (&b"print('\xff')"[..], "SyntaxError: "),
+        (b"\0", "SyntaxError: "),
+        (b"# coding: latin-1\nprint('\xe9')", ""),
+        (b"\xef\xbb\xbfprint('mark')", ""),
+    ] {
+        let Some(python) = Runtime::find("python") else {
+            return;
+        };
+        let folder = Folder::new();
+        let ended = python.run(&[], &folder.file("script.py", text), &[]);
+        match error {
+            "" => assert_eq!((ended.code, &*ended.stderr), (Some(0), "")),
+            error => assert!(ended.stderr.contains(error), "{ended:?}"),
+        }
+    }
+}
+
+#[test]
+fn exceptions_of_exceptions() {
+    let text = r#"
+import sys
+def hook(kind, error, traceback):
+    print("hooked", kind.__name__, error, traceback.tb_lineno)
+sys.excepthook = hook
+raise ValueError("mine")
+"#;
+    let Some(ended) = run(text, &[], &[]) else {
+        return;
+    };
+    assert_eq!(
+        (ended.code, &*ended.stdout),
+        (Some(1), "hooked ValueError mine 6\n")
+    );
+    assert_eq!(ended.stderr, "");
+    let text = r#"
+import atexit
+atexit.register(print, "at exit")
+try:
+    {}["missing"]
+except KeyError as error:
+    raise RuntimeError("broken") from error
+"#;
+    let Some(ended) = run(text, &[], &[]) else {
+        return;
+    };
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), "at exit\n"));
+    let cause = "The above exception was the direct cause of the following exception:";
+    assert!(ended.stderr.contains(cause), "{}", ended.stderr);
+    assert_eq!(
+        ended.stderr.matches("script.py").count(),
+        2,
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn recursion_ends_in_an_exception() {
+    let text = r#"
+def plain(n): return plain(n + 1)
+def through_c(n): return max([n], key=lambda x: through_c(x + 1))
+class Shown:
+    def __repr__(self): return repr(self)
+for function in (plain, through_c, lambda n: repr(Shown())):
+    try: function(0)
+    except RecursionError as error: print(type(error).__name__)
+"#;
+    if let Some(output) = output(text, &[]) {
+        assert_eq!(output, "RecursionError\n".repeat(3));
+    }
+}
+
+#[test]
+fn a_loop_without_end_is_ended() {
+    let text = "print('started')\nwhile True: pass\n";
+    let start = Instant::now();
+    let Some(ended) = run(text, &["--timeout", "2s"], &[]) else {
+        return;
+    };
+    // What was printed is not lost.
+    assert_eq!((ended.code, &*ended.stdout), (Some(124), "started\n"));
+    assert!(ended.stderr.contains("--timeout"), "{}", ended.stderr);
+    assert!(start.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_name_that_is_not_granted() {
+    let text = r#"
+import posix_ipc
+for kind in (posix_ipc.Semaphore, posix_ipc.SharedMemory, posix_ipc.MessageQueue):
+    for flags in (0, posix_ipc.O_CREAT, posix_ipc.O_CREX):
+        try:
+            kind("/secret", flags)
+        except posix_ipc.PermissionsError as error:
+            print(error.code, error)
+for unlink in (posix_ipc.unlink_semaphore, posix_ipc.unlink_shared_memory):
+    try:
+        unlink("/secret")
+    except posix_ipc.PermissionsError as error:
+        print(error.code)
+try:
+    posix_ipc.SharedMemory(None, posix_ipc.O_CREX)
+except posix_ipc.PermissionsError as error:
+    print(error.code)
+"#;
+    let Some(ended) = run(text, &[], &[]) else {
+        return;
+    };
+    let denied = "not-permitted Permission denied: the host has not granted \"/secret\"\n";
+    let expected = format!("{}{}", denied.repeat(9), "not-permitted\n".repeat(3));
+    assert_eq!((ended.code, ended.stdout), (Some(0), expected));
+    // The host says what would have allowed it.
+    assert!(ended.stderr.contains("--sem /secret"), "{}", ended.stderr);
+}
+
+// ---- what a script can import ----------------------------------------------------------
+
+#[test]
+fn siblings_are_imported() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let folder = Folder::new();
+    let package = folder.path().join("package");
+    std::fs::create_dir(&package).unwrap();
+    std::fs::write(package.join("__init__.py"), "from .part import *\n").unwrap();
+    std::fs::write(package.join("part.py"), "value = 'from a package'\n").unwrap();
+    folder.file("sibling.py", "import posix_ipc\nvalue = 'from a sibling'\n");
+    // Natively this one is found before the standard library's.
+    folder.file("shelve.py", "value = 'mine'\n");
+    folder.file("random.py", "value = 'mine as well'\n");
+    folder.file("os.py", "raise Exception('never imported')\n");
+    folder.file("broken.py", "def f():\n    raise KeyError('deep')\n");
+    let text = r#"
+import os, tempfile
+import package, sibling, shelve, random
+print(package.value, sibling.value, shelve.value, random.value, os.name)
+import broken
+broken.f()
+"#;
+    let ended = python.run(&[], &folder.file("script.py", text), &[]);
+    assert_eq!(
+        ended.stdout,
+        "from a package from a sibling mine mine as well posix\n"
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("broken.py\", line 2, in f\n    raise KeyError('deep')")
+    );
+    assert_eq!(ended.code, Some(1));
+}
+
+#[test]
+fn the_standard_library_is_there() {
+    let text = r#"
+import importlib, sys
+missing = []
+for name in sorted(sys.stdlib_module_names):
+    if name.startswith("_") or name in "antigravity idlelib this turtledemo turtle".split():
+        continue
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        missing.append(name)
+print(" ".join(missing))
+print(importlib.import_module("mmap").__doc__.splitlines()[0])
+"#;
+    let Some(output) = output(text, &[]) else {
+        return;
+    };
+    let mut lines = output.lines();
+    // Without a library of C's, a screen or another system there is nothing to them.
+    assert_eq!(
+        lines.next(),
+        Some(
+            "bz2 ctypes curses dbm ensurepip fcntl grp lzma msvcrt nt pty pwd pyexpat readline \
+             ssl syslog termios tkinter tty venv winreg winsound"
+        )
+    );
+    assert!(lines.next().unwrap().contains("`mmap` for a guest"));
+}
+
+#[test]
+fn unit_tests_are_run() {
+    let text = r#"
+import unittest
+from unittest import mock
+class Numbers(unittest.TestCase):
+    def test_good(self): self.assertEqual(1 + 1, 2)
+    def test_bad(self): self.assertEqual(1 + 1, 3)
+    def test_mock(self): mock.Mock(return_value=3).assert_not_called()
+if __name__ == "__main__":
+    unittest.main()
+"#;
+    let Some(ended) = run(text, &[], &["-v"]) else {
+        return;
+    };
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for line in [
+        "test_good (__main__.Numbers.test_good) ... ok",
+        "AssertionError: 2 != 3",
+    ] {
+        assert!(ended.stderr.contains(line), "{}", ended.stderr);
+    }
+    assert!(
+        ended.stderr.ends_with("FAILED (failures=1)\n"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn each_run_has_random_numbers_of_its_own() {
+    let text = "import os, random, uuid\nprint(random.random(), os.urandom(8).hex(), uuid.uuid4())";
+    let (Some(one), Some(other)) = (output(text, &[]), output(text, &[])) else {
+        return;
+    };
+    for (one, other) in one.split(' ').zip(other.split(' ')) {
+        assert_ne!(one, other);
+    }
+}
+
+// ---- what a script has of the machine --------------------------------------------------
+
+#[test]
+fn the_streams_are_this_process_s() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let folder = Folder::new();
+    let text = r#"
+import sys
+print(input("name? "))
+print(sys.stdin.readline().strip(), len(sys.stdin.read()), file=sys.stderr)
+sys.stdout.buffer.write(b"\xff\n")
+print("ü ☃", sys.stdout.encoding)
+"#;
+    let script = folder.file("script.py", text);
+    let mut command = python.command(&[], &script, &[]);
+    let mut running = Running::start(command.stdin(Stdio::piped()));
+    running.say("Ägypten");
+    running.say("second");
+    running.say("third");
+    let ended = running.end();
+    assert_eq!(ended.stderr, "second 6\n");
+    assert!(ended.stdout.starts_with("name? Ägypten\n"), "{ended:?}");
+    assert!(ended.stdout.ends_with("ü ☃ utf-8\n"), "{ended:?}");
+}
+
+#[test]
+fn lines_are_passed_on_as_they_are_printed() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let folder = Folder::new();
+    let script = folder.file("script.py", "print('a line')\ninput()\n");
+    let mut command = python.command(&[], &script, &[]);
+    let mut running = Running::start(command.stdin(Stdio::piped()));
+    assert_eq!(running.line(), "a line");
+    running.say("");
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
+fn a_script_reads_its_folder_and_nothing_else() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let outer = Folder::new();
+    let inner = outer.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    outer.file("secret.txt", "secret");
+    std::fs::write(inner.join("data.txt"), "data").unwrap();
+    std::os::unix::fs::symlink("../secret.txt", inner.join("link.txt")).unwrap();
+    let text = r#"
+import os, sys
+print(open("data.txt").read(), sorted(os.listdir(".")))
+for path in ("../secret.txt", "link.txt", os.path.abspath("../secret.txt"), "/etc/passwd", ".."):
+    try:
+        print(os.listdir(path) if path == ".." else open(path).read())
+    except OSError:
+        print("no", os.path.basename(path))
+for action in (lambda: open("new.txt", "w"), lambda: os.remove("data.txt"), lambda: os.mkdir("d")):
+    try:
+        action()
+        print("written")
+    except OSError:
+        print("not written")
+print(dict(os.environ))
+"#;
+    let script = inner.join("script.py");
+    std::fs::write(&script, text).unwrap();
+    let files = "['data.txt', 'link.txt', 'script.py']";
+    let nothing = "no secret.txt\nno link.txt\nno secret.txt\nno passwd\nno ..\n";
+    let expected = format!("data {files}\n{nothing}{}{{}}\n", "not written\n".repeat(3));
+    let ended = python.run(&[], &script, &[]);
+    assert_eq!((ended.code, ended.stdout), (Some(0), expected));
+    assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 3);
+
+    // With --dir it is another matter.
+    let inner_text = inner.to_str().unwrap();
+    let ended = python.run(&["--dir", inner_text, "--env", "A=b"], &script, &[]);
+    let expected = format!(
+        "data {files}\n{nothing}{}{{'A': 'b'}}\n",
+        "written\n".repeat(3)
+    );
+    assert_eq!((ended.code, ended.stdout), (Some(0), expected));
+    assert!(inner.join("new.txt").exists() && !inner.join("data.txt").exists());
+}
+
+#[test]
+fn folders_are_where_they_are_granted() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let folder = Folder::new();
+    let elsewhere = Folder::new();
+    elsewhere.file("library.py", "value = 'from elsewhere'\n");
+    let text = r#"
+import os, sys
+print(open(sys.argv[1] + "/library.py").read(), end="")
+import library
+print(library.value)
+"#;
+    let script = folder.file("script.py", text);
+    let host = elsewhere.path().to_str().unwrap();
+    for (flag, guest) in [
+        (host.to_owned(), elsewhere.path().canonicalize().unwrap()),
+        (format!("{host}::/lib"), "/lib".into()),
+        (format!("{host}::lib"), "lib".into()),
+    ] {
+        let guest = guest.to_str().unwrap();
+        let path = format!("PYTHONPATH={guest}");
+        let ended = python.run(&["--dir", &flag, "--env", &path], &script, &[guest]);
+        assert_eq!(
+            ended.lines(),
+            ["value = 'from elsewhere'", "from elsewhere"],
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn a_script_without_a_runtime() {
+    let folder = Folder::new();
+    let script = folder.file("script.py", "print(1)");
+    let mut command = posix_ipc();
+    command
+        .env("POSIX_IPC_RUNTIMES", folder.path())
+        .arg("run")
+        .arg(&script);
+    let ended = Ended::of(&mut command);
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
+    for part in [
+        "script.py needs the Python runtime",
+        "`make runtimes`",
+        "python.wasm",
+    ] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn scripts_that_are_not_there() {
+    let folder = Folder::new();
+    for path in ["none.py", "folder.py"] {
+        let path = folder.path().join(path);
+        if path.ends_with("folder.py") {
+            std::fs::create_dir(&path).unwrap();
+        }
+        let mut command = posix_ipc();
+        let ended = Ended::of(command.arg("run").arg(&path));
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(
+            ended.stderr.contains("cannot read the guest"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_script() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let names = Names::new();
+    names.name("left");
+    let folder = Folder::new();
+    let text = r#"
+import posix_ipc, sys
+name = "/" + sys.argv[1] + ".left"
+posix_ipc.Semaphore(name, posix_ipc.O_CREX)
+posix_ipc.SharedMemory(name, posix_ipc.O_CREX, size=10)
+posix_ipc.MessageQueue(name, posix_ipc.O_CREX)
+print("made")
+sys.exit(3) if sys.argv[2] == "exit" else input()
+"#;
+    let script = folder.file("script.py", text);
+    let grant = format!("{},create", names.pattern());
+    let flags = ["--sem", &grant, "--shm", &grant, "--mq", &grant];
+    let ended = python.run(&flags, &script, &[names.prefix(), "exit"]);
+    assert_eq!(
+        (ended.code, &*ended.stdout),
+        (Some(3), "made\n"),
+        "{ended:?}"
+    );
+    assert_eq!(names.existing(), [""; 0]);
+    let mut command = python.command(&flags, &script, &[names.prefix(), "wait"]);
+    let mut running = Running::start(command.stdin(Stdio::piped()));
+    assert_eq!(running.line(), "made");
+    assert_eq!(names.existing().len(), 3);
+    running.signal(libc::SIGINT);
+    assert_eq!(running.wait(), Some(130));
+    assert_eq!(names.existing(), [""; 0]);
+}
+
+// ---- the manual ------------------------------------------------------------------------
+
+#[test]
+fn the_programs_of_the_manual_run() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let manual = repository().join("guest-sdk/python/README.md");
+    let programs = code_blocks(&manual, "python");
+    assert!(!programs.is_empty());
+    for program in programs {
+        let folder = Folder::new();
+        let script = folder.file("script.py", &program);
+        let ended = python.run(&["--private", "--timeout", "60s"], &script, &[]);
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{program}");
+        for line in program.lines() {
+            if let Some((_, expected)) = line.split_once("# prints ") {
+                assert!(
+                    ended.stdout.lines().any(|line| line == expected),
+                    "{expected}: {ended:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_stubs_have_what_the_module_has() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let stubs = repository().join("guest-sdk/python/src/posix_ipc/__init__.pyi");
+    let folder = Folder::new();
+    folder.file("stubs.txt", std::fs::read(stubs).unwrap());
+    let text = r#"
+import ast, posix_ipc
+stubs = ast.parse(open("stubs.txt").read())
+names = set()
+for node in stubs.body:
+    if isinstance(node, ast.AnnAssign): names.add(node.target.id)
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef)): names.add(node.name)
+    if isinstance(node, ast.ClassDef) and hasattr(posix_ipc, node.name):
+        theirs = {name for name in dir(getattr(posix_ipc, node.name)) if not name.startswith("_")}
+        ours = {getattr(it, "name", None) or it.target.id for it in node.body
+                if isinstance(it, (ast.FunctionDef, ast.AnnAssign))}
+        if node.name in ("Semaphore", "SharedMemory", "MessageQueue"):
+            assert theirs <= ours and {it for it in ours if it[0] != "_"} <= theirs, (theirs, ours)
+names -= {"ErrorCode"}
+assert set(posix_ipc.__all__) <= names, set(posix_ipc.__all__) - names
+assert all(hasattr(posix_ipc, name) for name in names), names
+print("the same")
+"#;
+    let ended = python.run(&[], &folder.file("script.py", text), &[]);
+    assert_eq!(ended.lines(), ["the same"]);
+}
+
+/// What is not said about a file that is not there.
+#[test]
+fn a_folder_of_the_whole_machine_is_refused() {
+    if !Path::new("/").join("tmp").exists() {
+        return;
+    }
+    let script = Path::new("/posix-ipc-test-script.py");
+    if std::fs::write(script, "print(1)").is_err() {
+        return;
+    }
+    let mut command = posix_ipc();
+    let ended = Ended::of(command.arg("run").arg(script));
+    std::fs::remove_file(script).unwrap();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stderr.contains("folder of its own"),
+        "{}",
+        ended.stderr
+    );
+}

@@ -1,0 +1,120 @@
+//! Scripts, run natively and by the runtime components.
+
+use super::{Ended, Names, posix_ipc, repository, scratch, skip};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+/// The runtime of a language, `python` or `javascript`: built if need be, up to date in
+/// any case. Where there is no tool chain for it, the test says that it is skipped:
+///
+/// ```ignore
+/// let Some(python) = Runtime::find("python") else { return };
+/// ```
+#[derive(Clone)]
+pub struct Runtime {
+    folder: PathBuf,
+}
+
+impl Runtime {
+    pub fn find(language: &str) -> Option<Self> {
+        static BUILT: Mutex<Option<HashMap<String, Result<PathBuf, String>>>> = Mutex::new(None);
+        let mut built = BUILT
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let built = built
+            .get_or_insert_default()
+            .entry(language.into())
+            .or_insert_with(|| build(language));
+        match built {
+            Ok(folder) => Some(Self {
+                folder: folder.clone(),
+            }),
+            Err(why) => {
+                skip(&format!("no runtime for {language}: {why}"));
+                None
+            }
+        }
+    }
+
+    /// `posix-ipc run FLAGS SCRIPT ARGUMENTS`.
+    pub fn command(&self, flags: &[&str], script: &Path, arguments: &[&str]) -> Command {
+        let mut command = posix_ipc();
+        command
+            .env("POSIX_IPC_RUNTIMES", &self.folder)
+            .arg("run")
+            .args(flags)
+            .arg(script)
+            .args(arguments);
+        command
+    }
+
+    /// Runs a script to its end.
+    pub fn run(&self, flags: &[&str], script: &Path, arguments: &[&str]) -> Ended {
+        Ended::of(&mut self.command(flags, script, arguments))
+    }
+}
+
+/// Has `make` look whether the runtime is up to date, one process after the other.
+fn build(language: &str) -> Result<PathBuf, String> {
+    let lock = File::create(scratch().join("runtimes.lock")).unwrap();
+    lock.lock().unwrap();
+    let path = format!("target/runtimes/{language}.wasm");
+    let output = Command::new("make")
+        .arg("--silent")
+        .arg(&path)
+        .current_dir(repository())
+        // A `make test` that this may run under has nothing to do with it.
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .output()
+        .map_err(|error| format!("make: {error}"))?;
+    if output.status.success() {
+        Ok(repository().join("target/runtimes"))
+    } else {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        Err(format!("make {path} failed: {}", stderr.trim()))
+    }
+}
+
+/// A native Python that has the module `posix_ipc`.
+pub fn native_python() -> Option<PathBuf> {
+    let find = r#"
+        tools="${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}"
+        if [ -r "$tools/env.sh" ]; then . "$tools/env.sh"; fi
+        "${POSIX_IPC_PEER_PYTHON:-python3}" -c 'import sys, posix_ipc; print(sys.executable)'
+    "#;
+    let output = Command::new("sh").args(["-c", find]).output().unwrap();
+    if output.status.success() {
+        let python = String::from_utf8(output.stdout).unwrap();
+        Some(python.trim().into())
+    } else {
+        skip("no native Python with posix_ipc; run tools/setup-guests peers");
+        None
+    }
+}
+
+/// The flags that give a guest all of the names, of every kind.
+pub fn all_of(names: &Names) -> Vec<String> {
+    let grant = format!("{},own", names.pattern());
+    ["--sem", "--shm", "--mq"]
+        .iter()
+        .flat_map(|kind| [(*kind).to_owned(), grant.clone()])
+        .chain([
+            "--env".into(),
+            format!("POSIX_IPC_PREFIX=/{}.", names.prefix()),
+        ])
+        .collect()
+}
+
+/// The code blocks of a language in a Markdown file, each with the line above it.
+pub fn code_blocks(markdown: &Path, language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(markdown).unwrap();
+    let opening = format!("```{language}\n");
+    let blocks = text.split(opening.as_str()).skip(1);
+    blocks
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
