@@ -477,8 +477,8 @@ print(importlib.import_module("mmap").__doc__.splitlines()[0])
     assert_eq!(
         lines.next(),
         Some(
-            "bz2 ctypes curses dbm ensurepip fcntl grp lzma msvcrt nt pty pwd pyexpat readline \
-             ssl syslog termios tkinter tty venv winreg winsound"
+            "bz2 ctypes curses ensurepip fcntl grp lzma msvcrt nt pty pwd pydoc readline ssl \
+             syslog termios tkinter tty venv winreg winsound"
         )
     );
     assert!(lines.next().unwrap().contains("`mmap` for a guest"));

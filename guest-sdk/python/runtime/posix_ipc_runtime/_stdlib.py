@@ -26,14 +26,12 @@ ROOT: Final = "/python"
 _LEFT_OUT: Final = frozenset(
     (
         "__pycache__",
-        "_pyrepl",
         "config-3.14-wasm32-wasi",
         "ctypes",
         "curses",
         "ensurepip",
         "idlelib",
         "lib-dynload",
-        "pydoc_data",
         "site-packages",
         "tkinter",
         "turtle.py",

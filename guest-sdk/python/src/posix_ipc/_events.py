@@ -49,6 +49,11 @@ def cancel(name: str, owner: object | None = None) -> None:
         registration.cancel()
 
 
+def awaited() -> bool:
+    """Whether a notification may arrive."""
+    return bool(_registrations)
+
+
 def deliver() -> bool:
     """Acts on what has arrived. Returns whether a signal was among it.
 

@@ -83,7 +83,8 @@ def poll_select(
     """`select.select` for queues as well."""
     lists = [list(rlist), list(wlist), list(xlist)]
     numbers = [[_number(file) for file in files] for files in lists]
-    if not any(_descriptors.is_ours(number) for group in numbers for number in group):
+    ours = any(_descriptors.is_ours(number) for group in numbers for number in group)
+    if not ours and not _events.awaited():
         return _plain_select(*lists, timeout)  # type: ignore[no-any-return]
     if timeout is not None and timeout < 0:
         raise ValueError("timeout must be non-negative")
