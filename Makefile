@@ -52,6 +52,7 @@ target/runtimes/python.wasm: $(WIT) $(shell find guest-sdk/python/src guest-sdk/
 
 bench: setup ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml
+	. $(TOOLS)/env.sh && POSIX_IPC_BENCH_PYTHON="$${POSIX_IPC_BENCH_PYTHON:-$$POSIX_IPC_PEER_PYTHON}" \
 	cargo bench --bench ipc -- $(BENCH)
 
 setup: ## The tool chains for guests

@@ -200,7 +200,7 @@ impl Guests {
         };
         let waiting = (0..count).map(start).collect();
         self.runtime
-            .block_on(tokio::time::sleep(Duration::from_secs(1)));
+            .block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
         waiting
     }
 
