@@ -239,12 +239,12 @@ fn a_guest_has_the_folders_that_it_is_given() {
     let folder = Folder::new();
     let file = folder.file("file", "content");
     let host = folder.path().to_str().unwrap();
-    let renamed = format!("{host}::/work");
+    let renamed = format!("{host}::/inside");
     let renamed = ["--dir", renamed.as_str()];
 
     let read =
         |flags: &[&str], path: &str| Ended::of(&mut run(flags, &probe, &["process", "read", path]));
-    assert_eq!(read(&renamed, "/work/file").lines(), ["content"]);
+    assert_eq!(read(&renamed, "/inside/file").lines(), ["content"]);
     assert_eq!(
         read(&["--dir", host], file.to_str().unwrap()).lines(),
         ["content"]
@@ -252,8 +252,8 @@ fn a_guest_has_the_folders_that_it_is_given() {
     for (flags, path) in [
         (&[][..], file.to_str().unwrap()),
         (&renamed, file.to_str().unwrap()),
-        (&renamed, "/work/../file"),
-        (&renamed, "/work/../../../../../../../../etc/passwd"),
+        (&renamed, "/inside/../file"),
+        (&renamed, "/inside/../../../../../../../../etc/passwd"),
     ] {
         let ended = read(flags, path);
         assert_eq!(
@@ -264,7 +264,7 @@ fn a_guest_has_the_folders_that_it_is_given() {
         assert!(ended.stderr.contains("can be read"), "{ended:?}");
     }
 
-    let write = ["process", "write", "/work/new", "by the guest"];
+    let write = ["process", "write", "/inside/new", "by the guest"];
     Ended::of(&mut run(&renamed, &probe, &write)).lines();
     assert_eq!(
         fs::read_to_string(folder.path().join("new")).unwrap(),
