@@ -89,7 +89,7 @@
 #![deny(missing_docs)]
 
 #[allow(missing_docs)]
-mod bindings;
+pub mod bindings;
 mod ctx;
 mod error;
 pub mod grant;
