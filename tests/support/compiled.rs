@@ -53,7 +53,12 @@ impl Program {
         options: impl IntoIterator<Item = O>,
         arguments: impl IntoIterator<Item = S>,
     ) -> Running {
-        let mut command = match self {
+        Running::new(self.command(options).args(arguments))
+    }
+
+    /// What starts it, without arguments: a guest with these options of `posix-ipc run`.
+    pub fn command<O: AsRef<OsStr>>(&self, options: impl IntoIterator<Item = O>) -> Command {
+        match self {
             Self::Native(program) => Command::new(program),
             Self::Script(interpreter, script) => {
                 let mut command = Command::new(interpreter);
@@ -65,8 +70,7 @@ impl Program {
                 command.arg("run").args(options).arg(component);
                 command
             }
-        };
-        Running::new(command.args(arguments))
+        }
     }
 }
 
