@@ -184,11 +184,31 @@ impl IpcCtx {
         &mut self.created
     }
 
+    /// What [`Self::undo`] takes of the quota, if the grant says `undo`: a handle, besides
+    /// those by which the guest uses the semaphore.
+    pub(crate) fn reserve_undo(&self, permit: &Permit) -> Result<Option<Reservation>, Error> {
+        let undo = permit.grant.undo();
+        undo.then(|| self.reserve(Resource::Handles, 1)).transpose()
+    }
+
     /// The counter for a semaphore that is given back when the guest ends.
-    pub(crate) fn undo(&mut self, semaphore: &Arc<Semaphore>, host_name: &str) -> Arc<Held> {
-        self.undo.of(semaphore, || {
-            self.ledger.undoes(host_name, semaphore.identity())
+    pub(crate) fn undo(
+        &mut self,
+        semaphore: &Arc<Semaphore>,
+        host_name: &str,
+        charge: Option<&Arc<Charge>>,
+        taken: Reservation,
+    ) -> Arc<Held> {
+        let ledger = &self.ledger;
+        self.undo.of(semaphore.identity(), || {
+            let entry = ledger.undoes(host_name, semaphore.identity());
+            Held::new(semaphore.clone(), entry, taken, charge.cloned())
         })
+    }
+
+    /// To be called when a handle to a semaphore is gone.
+    pub(crate) fn forget_unheld(&mut self) {
+        self.undo.forget_unheld();
     }
 
     /// The wait that the guest asks for, not longer than its quota allows.
