@@ -10,6 +10,7 @@ use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys;
+use crate::sys::limits::Refusal;
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Resource as Handle;
@@ -120,9 +121,10 @@ impl HostSemaphore for IpcCtxView<'_> {
         }
         let (raw, held) = (semaphore.raw.clone(), semaphore.held.clone());
         let waits = self.ctx.host().waits();
-        waits
+        let acquired = waits
             .acquire(&raw, self.ctx.patience(timeout), self.ctx.canceller_ref())
-            .await?;
+            .await;
+        self.ctx.waited(acquired, timeout)?;
         if let Some(held) = held {
             held.acquired();
         }
@@ -242,7 +244,8 @@ fn create(
     let charge = Charge::new(ctx.reserve_object(permit)?, None);
     let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
     let created = |identity| pending.created(identity);
-    let semaphore = sys::semaphore::Semaphore::create(&permit.host_name, mode, value, created)?;
+    let semaphore = sys::semaphore::Semaphore::create(&permit.host_name, mode, value, created)
+        .map_err(|errno| ctx.refused(KIND, permit, Refusal::of_memory(errno)))?;
     let entry = pending.finish();
     ctx.created()
         .add(KIND, permit, semaphore.identity(), &charge, entry);
