@@ -114,7 +114,7 @@ pub(super) fn post(semaphore: &Semaphore) -> Option<Result<()>> {
     let greatest = u64::from(limits::semaphore_value_max());
     // A peer may have written a value that is greater still. One more must not become
     // one of the waiters.
-    let more = |state: u64| (state % ONE_WAITER < greatest).then_some(state + 1);
+    let more = |state: u64| (state % ONE_WAITER < greatest).then(|| state + 1);
     let word = semaphore.state_word();
     let posted = word
         .fetch_update(Ordering::Release, Ordering::Relaxed, more)
