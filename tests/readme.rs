@@ -56,7 +56,7 @@ fn component_works(guest: Option<Program>) {
 fn script_works(runtime: &str, file: &str, language: &str) {
     if let Some(runtime) = Runtime::find(runtime) {
         let folder = Folder::new();
-        let script = folder.file(file, &program(language));
+        let script = folder.file(file, program(language));
         works(|options| runtime.command(options, &script, &[]));
     }
 }
