@@ -7,6 +7,7 @@ mod support;
 
 use compiled::{Program, guest_c, guest_go, guest_rust, native_c};
 use std::path::PathBuf;
+use std::process::Command;
 use support::scripts::{Runtime, native_python};
 use support::{Ended, Names, Native, Running, repository};
 
@@ -24,6 +25,32 @@ fn said(running: Running) -> String {
     let ended = running.end();
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
     ended.stdout
+}
+
+#[test]
+fn an_application_with_two_plugins() {
+    let (Some(producer), Some(consumer)) = (
+        guest_rust(&example("relay/rust")),
+        guest_c(&example("relay/c/relay.c")),
+    ) else {
+        return;
+    };
+    let (Program::Guest(producer), Program::Guest(consumer)) = (producer, consumer) else {
+        unreachable!("guests")
+    };
+    let mut application = Command::new(env!("CARGO"));
+    application.args(["run", "--quiet", "--example", "plugins"]);
+    if !cfg!(debug_assertions) {
+        application.arg("--release");
+    }
+    let run = Running::start(application.current_dir(repository()).args([
+        "--".as_ref(),
+        producer.as_os_str(),
+        consumer.as_os_str(),
+    ]));
+    let said = said(run);
+    assert!(said.contains("produced 100 jobs, "), "{said}");
+    assert!(said.contains("consumed 100 jobs, "), "{said}");
 }
 
 #[test]
@@ -50,7 +77,7 @@ fn a_lock_with_a_timeout() {
     peer.run("sem.release l").unwrap();
     let mut holder = Running::start(&mut guest("60", "600"));
     assert_eq!(holder.line(), "mine");
-    let mut outside = std::process::Command::new(native);
+    let mut outside = Command::new(native);
     outside.arg(&script).args([&*lock, "0.05", "0"]);
     let refused = Ended::of(&mut outside);
     assert_eq!(

@@ -254,8 +254,7 @@ pub fn guest_go(folder: &Path) -> Option<Program> {
 
 /// A Rust program, the package in a folder, built for the sandbox.
 pub fn guest_rust(folder: &Path) -> Option<Program> {
-    let target = repository().join("target/guests");
-    let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+    let target = repository().join("target/guests").join(stem(folder));
     let guest = build(folder, "rust.wasm", |output| {
         let mut command = Command::new("sh");
         // Cargo does not say where it puts what it builds.
@@ -276,7 +275,7 @@ pub fn guest_rust(folder: &Path) -> Option<Program> {
         command
             .args(["-c", script, "sh"])
             .arg(folder)
-            .arg(target.join(format!("relay-{name}")))
+            .arg(target)
             .arg(output);
         command
     });
@@ -338,9 +337,7 @@ fn build(
     if let Some(done) = built.get(&key) {
         return done.clone();
     }
-    let parts = source.strip_prefix(repository()).unwrap_or(source);
-    let stem = parts.with_extension("").to_string_lossy().replace('/', "-");
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{stem}.{suffix}"));
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.{suffix}", stem(source)));
     let fresh = place.with_extension(format!("{:016x}", rand::random::<u64>()));
     let mut command = command(&fresh);
     let done = match command.stdin(Stdio::null()).output() {
@@ -358,6 +355,12 @@ fn build(
     };
     built.insert(key, done.clone());
     done
+}
+
+/// A name for what is built of something.
+fn stem(source: &Path) -> String {
+    let path = source.strip_prefix(repository()).unwrap_or(source);
+    path.with_extension("").to_string_lossy().replace('/', "-")
 }
 
 /// The code blocks of a language in a Markdown file.
