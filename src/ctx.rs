@@ -268,7 +268,7 @@ impl IpcCtx {
     pub(crate) fn refused(&self, kind: Kind, permit: &Permit, refusal: Refusal) -> Error {
         if let Some(limit) = &refusal.limit {
             let name = permit.guest_name.escape_debug();
-            self.log_limit(&format!("no room for {kind}:{name}: {limit}"));
+            self.log_limit(&format!("the system refuses {kind}:{name}: {limit}"));
         }
         refusal.errno.into()
     }

@@ -56,7 +56,7 @@ fn the_bytes_of_all_queues_of_a_user() {
     let mut command = the_guest(&probe, &names, &[line]);
     limited(&mut command, libc::RLIMIT_MSGQUEUE, 10);
     let words = [
-        "no room for mq:/",
+        "the system refuses mq:/",
         "RLIMIT_MSGQUEUE, 10",
         "ulimit -q",
         "prlimit --msgqueue",
@@ -80,7 +80,7 @@ fn the_open_files_of_a_process() {
     let mut log = ended.stderr.lines();
     for kind in ["shm", "mq"] {
         let line = log.next().unwrap();
-        let start = format!("posix-ipc: no room for {kind}:/");
+        let start = format!("posix-ipc: the system refuses {kind}:/");
         assert!(line.starts_with(&start), "{line}");
         assert!(
             line.contains("RLIMIT_NOFILE, 64") && line.contains("ulimit -n"),
@@ -104,7 +104,7 @@ fn the_number_of_queues_of_a_system() {
         return;
     };
     let words = [
-        "no room for mq:/",
+        "the system refuses mq:/",
         "the most queues that it may have (1)",
         "sysctl -w fs.mqueue.queues_max=N",
     ];
@@ -188,12 +188,12 @@ fn a_full_file_system_of_shared_memory() {
     .concat();
     let log: &[&[&str]] = &[
         &[
-            "no room for shm:/",
+            "the system refuses shm:/",
             "/dev/shm is full",
             "df /dev/shm",
             "mount -o remount,size=SIZE /dev/shm",
         ],
-        &["no room for sem:/", "/dev/shm is full"],
+        &["the system refuses sem:/", "/dev/shm is full"],
     ];
     check(command, &outcomes, log);
 }
