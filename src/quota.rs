@@ -35,7 +35,8 @@ use std::time::Duration;
 pub struct Quota {
     /// Open semaphores, segments and queues, windows and notifications: 256.
     pub handles: u64,
-    /// Objects that the guest created and that still have their name: 64.
+    /// Objects that the guest created and that still have their name, and segments of
+    /// others that it has grown: 64.
     pub created: u64,
     /// Bytes of shared memory that the guest created or grew: 64 MiB.
     pub shm_bytes: u64,

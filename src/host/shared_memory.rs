@@ -403,11 +403,10 @@ impl Segment {
             return Err(ctx.deny(KIND, &self.permit.guest_name, &[Right::Resize], false));
         }
         check_size(ctx, &self.permit, size)?;
-        let charge = self
-            .charge
-            .get_or_insert_with(|| ctx.created().grown(self.identity));
-        let mut bytes = charge.bytes();
-        let taken = bytes.as_ref().map_or(0, Reservation::amount);
+        if self.charge.is_none() {
+            self.charge = ctx.created().grown(self.identity);
+        }
+        let taken = self.charge.as_ref().map_or(0, |charge| charge.amount());
         // What the guest pays for is what it made: all of its own object, and of
         // another's the part that it added.
         let wanted = if created {
@@ -415,15 +414,28 @@ impl Segment {
         } else {
             taken.saturating_add(size).saturating_sub(before)
         };
-        match &mut *bytes {
-            Some(bytes) => bytes
-                .resize(wanted)
-                .map_err(|exceeded| ctx.over(&exceeded))?,
-            None => *bytes = Some(ctx.reserve(Resource::ShmBytes, wanted)?),
+        let charge = match self.charge.clone() {
+            None if wanted == 0 => None,
+            None => {
+                let count = ctx.reserve(Resource::Created, 1)?;
+                Some(ctx.created().grows(self.identity, count))
+            }
+            charge => charge,
+        };
+        self.charge.clone_from(&charge);
+        if let Some(charge) = &charge {
+            let mut bytes = charge.bytes();
+            match &mut *bytes {
+                Some(bytes) => bytes
+                    .resize(wanted)
+                    .map_err(|exceeded| ctx.over(&exceeded))?,
+                None => *bytes = Some(ctx.reserve(Resource::ShmBytes, wanted)?),
+            }
         }
         let resized = self.raw.resize(size);
         if resized.is_err()
-            && let Some(bytes) = &mut *bytes
+            && let Some(charge) = charge
+            && let Some(bytes) = &mut *charge.bytes()
         {
             // Less than now, or what was there a moment ago: it cannot fail.
             let _ = bytes.resize(taken);

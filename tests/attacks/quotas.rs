@@ -161,6 +161,36 @@ fn bytes_of_shared_memory_of_a_peer() {
     assert_eq!(native.run("shm.size m"), Ok("12000".into()));
 }
 
+/// Each such segment is an object to look after for as long as the guest lives; one that
+/// is only cut is not.
+#[test]
+fn segments_of_a_peer_that_are_grown() {
+    let Some(probe) = guest("probe") else { return };
+    let names = Names::new();
+    let peers = ["a", "b", "c"].map(|stem| names.name(stem));
+    let _native = Native::set_up(
+        &peers
+            .each_ref()
+            .map(|name| format!("m = shm.open {name} create size=100")),
+    );
+    let [a, b, c] = peers;
+    let lines = [
+        format!("a = shm.open {a} size=50"),
+        format!("b = shm.open {b} size=101"),
+        format!("c = shm.open {c} size=50"),
+        format!("c = shm.open {c} size=51"),
+        format!("b = shm.open {b} size=102"),
+    ];
+    let flags = [
+        "--shm",
+        &format!("{},own", names.pattern()),
+        "--max-created",
+        "1",
+    ];
+    let (outcomes, _) = ask(&probe, &flags, &lines);
+    assert_eq!(outcomes, ["ok", "ok", "ok", QUOTA, "ok"]);
+}
+
 #[test]
 fn bytes_of_queues() {
     let Some(probe) = guest("probe") else { return };
