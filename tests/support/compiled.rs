@@ -3,6 +3,7 @@
 // Each test is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+#[allow(clippy::duplicate_mod)]
 pub mod manual;
 
 use std::collections::HashMap;
