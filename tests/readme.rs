@@ -5,17 +5,15 @@
 mod compiled;
 mod support;
 
-use compiled::{Program, code_blocks, guest_c, guest_go, guest_rust};
+use compiled::manual::Example;
+use compiled::{Program, guest_c, guest_go, guest_rust};
 use std::path::PathBuf;
 use std::process::Command;
 use support::scripts::Runtime;
 use support::{Ended, Folder, Names, Native, repository};
 
 fn program(language: &str) -> String {
-    let [program] = &code_blocks(&repository().join("README.md"), language)[..] else {
-        panic!("one program in {language}")
-    };
-    program.clone()
+    Example::only(&repository().join("README.md"), language).text
 }
 
 /// A file in a folder of its own, at the same place each time: what has been compiled is

@@ -3,6 +3,9 @@
 // Each test is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+#[allow(clippy::duplicate_mod)]
+pub mod manual;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -361,16 +364,6 @@ fn build(
 fn stem(source: &Path) -> String {
     let path = source.strip_prefix(repository()).unwrap_or(source);
     path.with_extension("").to_string_lossy().replace('/', "-")
-}
-
-/// The code blocks of a language in a Markdown file.
-pub fn code_blocks(markdown: &Path, language: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(markdown).unwrap();
-    let opening = format!("```{language}\n");
-    let blocks = text.split(opening.as_str()).skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
 }
 
 /// Puts a text into a file for a test to build.

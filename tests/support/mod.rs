@@ -7,6 +7,7 @@ mod command;
 mod embedded;
 mod guest;
 pub mod language;
+pub mod manual;
 mod names;
 mod native;
 mod peer;
