@@ -3,7 +3,7 @@
 //! References: Linux `futex(2)`, `futex_waitv(2)` (since 5.16), the
 //! layout of `sem_t` in glibc (`nptl/sem_waitcommon.c`).
 
-use super::semaphore::Semaphore;
+use super::semaphore::{Sample, Semaphore};
 use super::shared_memory::MappedWord;
 use super::{Errno, Result, limits};
 use rustix::thread::futex::{self, Flags, Wait, WaitFlags, WaitPtr, WaitvFlags};
@@ -213,28 +213,25 @@ fn has_waitv() -> bool {
 }
 
 fn layout_is_known() -> bool {
-    let name = format!("/posix-ipc.self-test.{:016x}", rand::random::<u64>());
-    let Ok(semaphore) = Semaphore::create(&name, 0o600, 3, |_| {}) else {
+    let Ok(semaphore) = Sample::new(3) else {
         return false;
     };
-    let _ = super::semaphore::unlink(&name);
-    let state = || semaphore.state_word().load(Ordering::SeqCst);
-    if state() != 3 {
+    if semaphore.state() != 3 {
         return false;
     }
-    if (0..3).any(|_| semaphore.try_acquire().is_err()) || state() != 0 {
+    if (0..3).any(|_| semaphore.try_acquire().is_err()) || semaphore.state() != 0 {
         return false;
     }
     // A waiter of the C library must show, and be gone when it has been posted to.
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| semaphore.wait_in_library(Duration::from_secs(5)));
+        let waiter = scope.spawn(|| semaphore.acquire_within(Duration::from_secs(5)));
         let end = Instant::now() + Duration::from_secs(2);
-        while state() != ONE_WAITER && Instant::now() < end {
+        while semaphore.state() != ONE_WAITER && Instant::now() < end {
             std::thread::yield_now();
         }
-        let seen = state() == ONE_WAITER;
-        let posted = semaphore.release_in_library();
+        let seen = semaphore.state() == ONE_WAITER;
+        let posted = semaphore.release();
         let woken = waiter.join();
-        seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && state() == 0
+        seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && semaphore.state() == 0
     })
 }
