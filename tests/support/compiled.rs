@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod manual;
+mod runtimes;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -28,7 +29,7 @@ pub enum Program {
     Native(PathBuf),
     /// One that another program runs.
     Script(PathBuf, PathBuf),
-    /// A component.
+    /// A component, or a script that a runtime of the command's runs.
     Guest(PathBuf),
 }
 
@@ -279,6 +280,12 @@ pub fn guest_rust(folder: &Path) -> Option<Program> {
         command
     });
     guest_or_skip(guest, "Rust")
+}
+
+/// A script for the sandbox, in `python` or `js`.
+pub fn guest_script(language: &str, script: &Path) -> Option<Program> {
+    let built = runtimes::runtime(language);
+    guest_or_skip(built.map(|_| script.to_owned()), language)
 }
 
 /// A Python script, run by a native Python that has the module `posix_ipc`.
