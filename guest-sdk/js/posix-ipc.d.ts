@@ -39,7 +39,7 @@ declare module "posix-ipc" {
 
     /** Why a call failed. The message begins with the object's name, where it has one. */
     export class IpcError extends Error {
-        private constructor();
+        constructor(message: string, code: ErrorCode);
         /** The cause. Each but `"EIO"`, which is any other, has a class of its own. */
         readonly code: ErrorCode;
     }
