@@ -9,7 +9,7 @@ GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
 WITH_ATOMICS := CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS="-C target-feature=+atomics"
 ATOMICS_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)-atomics
 
-.PHONY: demo test check guests runtimes relay bench setup setup-rust bindings clean
+.PHONY: demo test check guests runtimes relay bench install setup setup-rust bindings clean
 
 demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	cargo build --bin posix-ipc
@@ -57,6 +57,13 @@ bench: setup ## Guests, native programs and Python side by side; BENCH="--json F
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml
 	. $(TOOLS)/env.sh && POSIX_IPC_BENCH_PYTHON="$${POSIX_IPC_BENCH_PYTHON:-$$POSIX_IPC_PEER_PYTHON}" \
 	cargo bench --bench ipc -- $(BENCH)
+
+PREFIX ?= /usr/local
+
+install: runtimes ## The command and what runs scripts, to PREFIX (/usr/local)
+	cargo build --release --bin posix-ipc
+	install -D -t $(DESTDIR)$(PREFIX)/bin target/release/posix-ipc
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/posix-ipc/runtimes target/runtimes/*.wasm
 
 setup: ## The tool chains for guests
 	tools/setup-guests

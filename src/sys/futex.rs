@@ -5,7 +5,7 @@
 
 use super::semaphore::Semaphore;
 use super::shared_memory::MappedWord;
-use super::{Errno, Result};
+use super::{Errno, Result, limits};
 use rustix::thread::futex::{self, Flags, Wait, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::time::{ClockId, Timespec};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -103,6 +103,28 @@ pub(crate) fn acquire_within(semaphore: &Arc<Semaphore>, limit: Duration) -> Res
     };
     word.renounce();
     acquired
+}
+
+/// Gives a semaphore a token and wakes a waiter, as `sem_post` of glibc does; `None` if
+/// it is not known how semaphores look here. `Errno::OVERFLOW` at the greatest value.
+pub(super) fn post(semaphore: &Semaphore) -> Option<Result<()>> {
+    if !semaphore_layout_is_known() {
+        return None;
+    }
+    let greatest = u64::from(limits::semaphore_value_max());
+    // A peer may have written a value that is greater still. One more must not become
+    // one of the waiters.
+    let more = |state: u64| (state % ONE_WAITER < greatest).then(|| state + 1);
+    let word = semaphore.state_word();
+    let posted = word
+        .fetch_update(Ordering::Release, Ordering::Relaxed, more)
+        .map_err(|_| Errno::OVERFLOW);
+    Some(posted.map(|before| {
+        if before >= ONE_WAITER {
+            // It fails only where the object has been cut, and nobody waits there.
+            let _ = futex::wake(semaphore.value_word(), Flags::empty(), 1);
+        }
+    }))
 }
 
 /// A word of the process's own, to end [`wait_any`] from another thread.
@@ -211,7 +233,7 @@ fn layout_is_known() -> bool {
             std::thread::yield_now();
         }
         let seen = state() == ONE_WAITER;
-        let posted = semaphore.release();
+        let posted = semaphore.release_in_library();
         let woken = waiter.join();
         seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && state() == 0
     })

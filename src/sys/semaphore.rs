@@ -4,7 +4,7 @@
 
 use super::guard::Guard;
 use super::memory_file::{self, MemoryFile};
-use super::{Errno, Identity, Result, TRUNCATED, c_name, check, last_errno};
+use super::{Errno, Identity, Result, TRUNCATED, c_name, check, futex, last_errno};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
@@ -149,15 +149,25 @@ impl Semaphore {
         }
     }
 
-    /// `sem_post`.
+    /// What `sem_post` does, and the C library's own only where its semaphores are not
+    /// known: it ends the process when what a peer has written into the semaphore makes
+    /// the system call in it fail.
     pub(crate) fn release(&self) -> Result<()> {
+        match futex::post(self) {
+            Some(posted) => self.whole(posted),
+            None => self.release_in_library(),
+        }
+    }
+
+    /// `sem_post`, for semaphores that no peer can reach.
+    pub(super) fn release_in_library(&self) -> Result<()> {
         // SAFETY: the semaphore is open.
         self.whole(check(unsafe { libc::sem_post(self.raw.as_ptr()) }))
     }
 
     /// The result of a call on the semaphore, unless a peer has shrunk the file:
     /// then the call worked on nothing that anybody shares.
-    fn whole(&self, result: Result<libc::c_int>) -> Result<()> {
+    fn whole<T>(&self, result: Result<T>) -> Result<()> {
         if self.guard.faulted() {
             Err(TRUNCATED)
         } else {

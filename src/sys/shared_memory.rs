@@ -18,7 +18,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 ///
 /// Everything that reads or writes it goes through a guarded mapping, so that a
 /// peer can shrink the object at any moment: the call then fails with
-/// [`TRUNCATED`] or comes back short, and the next one maps what is left.
+/// [`TRUNCATED`] or comes back short, and the next one maps what is left. Pages come
+/// with their first use: where the file system has none left, the call fails with
+/// [`Errno::NOSPC`].
 pub(crate) struct SharedMemory {
     descriptor: Arc<OwnedFd>,
     writable: bool,
@@ -130,6 +132,8 @@ impl SharedMemory {
             // Shrunk while we were reading: what was copied of its end is zeros
             // that nobody wrote.
             Err(TRUNCATED) => bytes.truncate(self.size_from(offset)?),
+            // What has no page yet is zeros.
+            Err(Errno::NOSPC) => {}
             intact => intact?,
         }
         Ok(())
@@ -146,6 +150,7 @@ impl SharedMemory {
             .copy_over(offset as usize, &mut buffer[..length]);
         match self.intact() {
             Err(TRUNCATED) => Ok(length.min(self.size_from(offset)?)),
+            Err(Errno::NOSPC) => Ok(length),
             intact => intact.map(|()| length),
         }
     }
@@ -251,11 +256,8 @@ impl SharedMemory {
                 return Err(TRUNCATED);
             }
             self.mapping = None;
-            self.mapping = Some(Arc::new(Mapping::new(
-                self.descriptor.as_fd(),
-                size,
-                self.writable,
-            )?));
+            let mapping = Mapping::new(self.descriptor.clone(), size, self.writable)?;
+            self.mapping = Some(mapping.into());
         }
         self.mapping.as_deref().ok_or(TRUNCATED)
     }
@@ -264,15 +266,14 @@ impl SharedMemory {
     /// the mapping shows pages of zeros in places and is given up.
     #[inline]
     fn intact(&mut self) -> Result<()> {
-        if self
+        let intact = self
             .mapping
             .as_ref()
-            .is_some_and(|mapping| mapping.guard.faulted())
-        {
+            .map_or(Ok(()), |mapping| mapping.intact());
+        if intact.is_err() {
             self.mapping = None;
-            return Err(TRUNCATED);
         }
-        Ok(())
+        intact
     }
 }
 
@@ -298,11 +299,7 @@ impl MappedWord {
     /// Loads the word, unless its object no longer reaches so far.
     pub(crate) fn load(&self) -> Result<u32> {
         let value = self.get().load(Ordering::SeqCst);
-        if self.mapping.guard.faulted() {
-            Err(TRUNCATED)
-        } else {
-            Ok(value)
-        }
+        self.mapping.intact().map(|()| value)
     }
 }
 
@@ -312,6 +309,7 @@ struct Mapping {
     start: *mut u8,
     size: usize,
     guard: ManuallyDrop<Guard>,
+    descriptor: Arc<OwnedFd>,
 }
 
 // SAFETY: the mapping is plain memory; access to it is by atomics and by copies
@@ -321,7 +319,7 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(descriptor: BorrowedFd<'_>, size: u64, writable: bool) -> Result<Self> {
+    fn new(descriptor: Arc<OwnedFd>, size: u64, writable: bool) -> Result<Self> {
         let size = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
         let protection = if writable {
             ProtFlags::READ | ProtFlags::WRITE
@@ -336,7 +334,7 @@ impl Mapping {
                 size,
                 protection,
                 MapFlags::SHARED,
-                descriptor,
+                &descriptor,
                 0,
             )?;
             let guard = ManuallyDrop::new(Guard::new(start, size));
@@ -344,7 +342,31 @@ impl Mapping {
                 start: start.cast(),
                 size,
                 guard,
+                descriptor,
             })
+        }
+    }
+
+    /// Whether no access to the mapping has faulted, or why one has.
+    #[inline]
+    fn intact(&self) -> Result<()> {
+        match self.guard.faulted() {
+            false => Ok(()),
+            true => Err(self.why_faulted()),
+        }
+    }
+
+    #[cold]
+    fn why_faulted(&self) -> Errno {
+        let is_whole = rustix::fs::fstat(&self.descriptor)
+            .is_ok_and(|stat| stat.st_size as usize >= self.size);
+        let is_full = || {
+            let statistics = rustix::fs::fstatvfs(&self.descriptor);
+            statistics.is_ok_and(|statistics| statistics.f_bavail == 0)
+        };
+        match is_whole && is_full() {
+            true => Errno::NOSPC,
+            false => TRUNCATED,
         }
     }
 
