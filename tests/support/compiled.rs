@@ -5,6 +5,7 @@
 
 #[allow(clippy::duplicate_mod)]
 pub mod manual;
+#[allow(clippy::duplicate_mod)]
 mod runtimes;
 
 use std::collections::HashMap;

@@ -14,7 +14,7 @@ export function inspect(value, depth = 0, outer = []) {
         case "number":
             return Object.is(value, -0) ? "-0" : String(value);
         case "function":
-            return named(value) ? `[${kindOf(value)} ${value.name}]` : `[${kindOf(value)} (anonymous)]`;
+            return `[${kindOf(value)} ${named(value) ? value.name : "(anonymous)"}]`;
         case "object":
             if (value === null) return "null";
             if (outer.includes(value)) return "[Circular]";
@@ -26,7 +26,8 @@ export function inspect(value, depth = 0, outer = []) {
 
 const named = (value) => typeof value.name === "string" && value.name !== "";
 
-const kindOf = (value) => (/^class\b/.test(Function.prototype.toString.call(value)) ? "class" : "Function");
+const kindOf = (value) =>
+    /^class\b/.test(Function.prototype.toString.call(value)) ? "class" : "Function";
 
 function inspectObject(value, depth, outer) {
     if (value instanceof Error) return inspectError(value, depth, outer);
@@ -36,9 +37,8 @@ function inspectObject(value, depth, outer) {
     if (depth > DEPTH) return Array.isArray(value) ? "[Array]" : `[${name || "Object"}]`;
     const inner = (item) => inspect(item, depth + 1, outer);
     if (value instanceof Promise) return "Promise {}";
-    if (Array.isArray(value)) return brackets(name === "Array" ? "" : `${name}(${value.length}) `, value, inner);
-    if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
-        return brackets(`${name}(${value.length}) `, value, inner);
+    if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) {
+        return brackets(name === "Array" ? "" : `${name}(${value.length}) `, value, inner);
     }
     if (value instanceof ArrayBuffer) return `ArrayBuffer { byteLength: ${value.byteLength} }`;
     if (value instanceof Map) {
@@ -46,7 +46,8 @@ function inspectObject(value, depth, outer) {
         return braces(`Map(${value.size}) `, pairs, depth);
     }
     if (value instanceof Set) return braces(`Set(${value.size}) `, Array.from(value, inner), depth);
-    return braces(name === "Object" ? "" : `${name || "[Object: null prototype]"} `, properties(value, inner), depth);
+    const prefix = name === "Object" ? "" : `${name || "[Object: null prototype]"} `;
+    return braces(prefix, properties(value, inner), depth);
 }
 
 function className(value) {
@@ -95,7 +96,8 @@ function inspectError(error, depth, outer) {
             more.push(`[${part}]: ${inner(error[part])}`);
         }
     }
-    return depth > 0 && lines.length === 0 && more.length === 0 ? `[${shown}]` : braces(`${shown} `, more, depth).replace(/ \{\}$/, "");
+    if (more.length > 0) return braces(`${shown} `, more, depth);
+    return depth > 0 && lines.length === 0 ? `[${shown}]` : shown;
 }
 
 const OWN = /\((posix-ipc|node:|internal:|native)|at (posix-ipc|node:|internal:)/;
@@ -120,11 +122,14 @@ export function format(...args) {
     return parts.join(" ");
 }
 
-const number = (value, convert) =>
-    typeof value === "bigint" ? `${value}n` : typeof value === "symbol" ? "NaN" : String(convert(value));
+function number(value, convert) {
+    if (typeof value === "bigint") return `${value}n`;
+    return typeof value === "symbol" ? "NaN" : String(convert(value));
+}
 
 const directives = {
-    "%s": (value) => (typeof value === "object" || typeof value === "function" || typeof value === "bigint" ? inspect(value) : String(value)),
+    "%s": (value) =>
+        ["object", "function", "bigint"].includes(typeof value) ? inspect(value) : String(value),
     "%d": (value) => number(value, Number),
     "%i": (value) => number(value, parseInt),
     "%f": (value) => number(value, parseFloat),

@@ -12,7 +12,8 @@ export function addTimer(callback, delay, args, repeats) {
     // As elsewhere: what is no number of milliseconds is the shortest.
     const time = number >= 1 && number < 2 ** 31 ? number : 1;
     const id = ++lastTimer;
-    timers.set(id, { due: host.system.now() + time, callback, args, every: repeats ? time : undefined });
+    const due = host.system.now() + time;
+    timers.set(id, { due, callback, args, every: repeats ? time : undefined });
     return id;
 }
 

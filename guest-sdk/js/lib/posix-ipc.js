@@ -268,7 +268,8 @@ export class SharedMemory {
 
     read(offset = 0, length = undefined) {
         const start = integer(offset, "offset");
-        const count = length === undefined ? Math.max(0, this.size - start) : integer(length, "length");
+        const rest = () => Math.max(0, this.size - start);
+        const count = length === undefined ? rest() : integer(length, "length");
         return host.segment.read(this.#handle, start, count);
     }
 
@@ -445,7 +446,8 @@ export class MessageQueue {
     sendBatch(messages, options) {
         const all = [...messages];
         const payloads = all.map(({ payload }) => bytes(payload, "payload"));
-        return host.queue.sendBatch(this.#handle, payloads, all.map(priorityOf), timeoutOf(options));
+        const priorities = all.map(priorityOf);
+        return host.queue.sendBatch(this.#handle, payloads, priorities, timeoutOf(options));
     }
 
     receiveBatch(max, options) {
