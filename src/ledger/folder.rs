@@ -1,5 +1,6 @@
 //! The folder of the ledgers, one for each user.
 
+use crate::random;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
@@ -59,7 +60,7 @@ impl Folder {
 
     /// Makes a ledger that is locked before anybody can find it.
     pub(super) fn new_ledger(&self) -> io::Result<(PathBuf, File)> {
-        let word = crate::ctx::random_word(16);
+        let word = random::word(16);
         let hidden = self.path.join(format!(".{word}"));
         let path = self
             .path
