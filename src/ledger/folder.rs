@@ -123,3 +123,31 @@ impl Found {
 fn describe(path: &Path, problem: &str) -> io::Error {
     io::Error::other(format!("the ledger folder {}: {problem}", path.display()))
 }
+
+/// A folder for a test, gone with it.
+#[cfg(test)]
+pub(super) struct Scratch(Folder);
+
+#[cfg(test)]
+impl Scratch {
+    pub(super) fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("posix-ipc.ledgers.{}", random::word(16)));
+        Self(Folder::at(path).unwrap())
+    }
+}
+
+#[cfg(test)]
+impl std::ops::Deref for Scratch {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0.path);
+    }
+}
