@@ -245,7 +245,11 @@ declare module "posix-ipc" {
          * a cause: look at the word again.
          */
         wait(expected: number, options?: WaitOptions): "ok" | "not-equal" | "timed-out";
-        /** Wakes up to `count` who wait for the word, all by default; returns how many. */
+        /**
+         * Wakes up to `count` who wait for the word, all by default; returns how many.
+         * Change the word first: who is not asleep at this very moment is not woken, and
+         * goes by what the word holds.
+         */
         notify(count?: number): number;
     }
 

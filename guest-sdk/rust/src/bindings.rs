@@ -3560,8 +3560,9 @@ pub mod posix {
             impl Segment {
                 #[allow(unused_unsafe, clippy::all)]
                 /// Wakes up to `count` waiters of the 32-bit word at `offset`, guests and
-                /// native processes alike, and returns how many it woke. Similar to
-                /// `FUTEX_WAKE` of `futex` on Linux.
+                /// native processes alike, and returns how many it woke. Change the word
+                /// first: a waiter that is not asleep at this very moment is not woken, and
+                /// goes by what the word holds. Similar to `FUTEX_WAKE` of `futex` on Linux.
                 #[allow(async_fn_in_trait)]
                 pub fn notify(
                     &self,
