@@ -648,8 +648,9 @@ extern bool posix_ipc_message_queue_method_queue_subscribe_readable(posix_ipc_me
 extern bool posix_ipc_message_queue_method_queue_subscribe_writable(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
 // Asks to be told, once, when a message arrives in the empty queue and
 // nobody is waiting to receive it. A queue has one such registration in
-// the whole system: `busy` says that it is taken. Similar to `mq_notify`
-// in POSIX.
+// the whole system: `busy` says that it is taken. It is the receiver's: a
+// handle that was opened for sending only answers `access`. Similar to
+// `mq_notify` in POSIX.
 extern bool posix_ipc_message_queue_method_queue_request_notification(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_notification_t *ret, posix_ipc_message_queue_error_code_t *err);
 // Whether the message has arrived. Once true, the registration is used
 // up.

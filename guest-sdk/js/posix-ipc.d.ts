@@ -342,7 +342,8 @@ declare module "posix-ipc" {
         subscribeWritable(): Pollable;
         /**
          * Asks to be told, once, when a message arrives in the empty queue and nobody waits
-         * for it, as `mq_notify`. A queue has one such request in the whole system.
+         * for it, as `mq_notify`. A queue has one such request in the whole system,
+         * and it takes a queue that is open for receiving.
          */
         requestNotification(): Notification;
         /** Closes it. To do so again does nothing. */

@@ -5519,8 +5519,9 @@ pub mod posix {
                 #[allow(unused_unsafe, clippy::all)]
                 /// Asks to be told, once, when a message arrives in the empty queue and
                 /// nobody is waiting to receive it. A queue has one such registration in
-                /// the whole system: `busy` says that it is taken. Similar to `mq_notify`
-                /// in POSIX.
+                /// the whole system: `busy` says that it is taken. It is the receiver's: a
+                /// handle that was opened for sending only answers `access`. Similar to
+                /// `mq_notify` in POSIX.
                 #[allow(async_fn_in_trait)]
                 pub fn request_notification(
                     &self,
