@@ -7,12 +7,12 @@ use crate::bindings::posix::ipc::message_queue::{
     Attributes, Host, HostNotification, HostQueue, Message, QueueLimits,
 };
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit};
+use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit, Stake};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
-use crate::sys::limits;
+use crate::sys::limits::{self, Refusal};
 use crate::sys::message_queue::{Direction, MessageQueue, QueueSize};
 use crate::sys::notification::Registration;
 use crate::wait::{self, Patience, PollableQueue};
@@ -30,15 +30,16 @@ pub struct Queue {
     max_message_size: u32,
     /// Room for the longest message, which the system insists on.
     room: Vec<u8>,
-    _handle: Reservation,
-    _charge: Option<Arc<Charge>>,
+    stake: Arc<Stake>,
     _entry: Entry,
 }
 
 /// A guest's registration for the arrival of a message.
 pub struct Notification {
     raw: Arc<Registration>,
-    _handle: Reservation,
+    stake: Arc<Stake>,
+    /// The registration lasts as long as the queue is open.
+    queue: Arc<Stake>,
 }
 
 const KIND: Kind = Kind::MessageQueue;
@@ -126,9 +127,10 @@ impl HostQueue for IpcCtxView<'_> {
         priority: u32,
         timeout: Option<u64>,
     ) -> Result<(), Error> {
-        let queue = sendable(self.table, &this)?;
         let message = Message { payload, priority };
-        send(self.ctx, &queue, &message, self.ctx.patience(timeout)).await
+        let patience = self.ctx.patience(timeout);
+        let sent = self.send_within(&this, &message, patience).await;
+        self.ctx.waited(sent, timeout)
     }
 
     async fn receive(
@@ -137,26 +139,18 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Message, Error> {
         let queue = receivable(self.table, &this)?;
-        queue.receive(self.ctx, self.ctx.patience(timeout)).await
+        let received = queue.receive(self.ctx, self.ctx.patience(timeout)).await;
+        self.ctx.waited(received, timeout)
     }
 
+    /// Not this, which would copy all of them, is called: see [`super::bulk`].
     async fn send_batch(
         &mut self,
-        this: Handle<Queue>,
-        messages: Vec<Message>,
-        timeout: Option<u64>,
+        _: Handle<Queue>,
+        _: Vec<Message>,
+        _: Option<u64>,
     ) -> Result<u32, Error> {
-        let queue = sendable(self.table, &this)?;
-        let patience = self.ctx.patience(timeout);
-        let mut sent = 0;
-        for message in &messages {
-            match send(self.ctx, &queue, message, patience).await {
-                Ok(()) => sent += 1,
-                Err(error) if sent == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(sent)
+        Err(ErrorCode::Unsupported.into())
     }
 
     async fn receive_batch(
@@ -166,20 +160,16 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, &this)?;
-        // Messages may arrive as fast as they are taken, so the queue's capacity
-        // bounds what one call holds.
-        let capacity = queue.raw.get().attributes()?.size.max_messages;
-        let mut messages = Vec::new();
+        let mut batch = Batch::new(queue, max)?;
         let mut patience = self.ctx.patience(timeout);
-        while messages.len() < max.min(capacity) as usize {
-            match queue.receive(self.ctx, patience).await {
-                Ok(message) => messages.push(kept(message)),
-                Err(error) if messages.is_empty() => return Err(error),
-                Err(_) => break,
+        while batch.has_room() {
+            let received = queue.receive(self.ctx, patience).await;
+            if !batch.add(self.ctx.waited(received, timeout))? {
+                break;
             }
             patience = Patience::None;
         }
-        Ok(messages)
+        Ok(batch.messages)
     }
 
     fn subscribe_readable(&mut self, this: Handle<Queue>) -> Result<Handle<DynPollable>, Error> {
@@ -192,11 +182,17 @@ impl HostQueue for IpcCtxView<'_> {
 
     fn request_notification(&mut self, this: Handle<Queue>) -> Result<Handle<Notification>, Error> {
         let queue = self.table.get(&this)?;
+        // There is one registration in the whole system: it is the receiver's.
+        if !queue.may_receive {
+            return Err(ErrorCode::Access.into());
+        }
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let queue_stake = queue.stake.clone();
         let raw = Registration::new(queue.raw.share())?.into();
         Ok(self.table.push(Notification {
             raw,
-            _handle: handle,
+            stake: Stake::new(handle, None),
+            queue: queue_stake,
         })?)
     }
 
@@ -212,10 +208,11 @@ impl HostNotification for IpcCtxView<'_> {
     }
 
     fn subscribe(&mut self, this: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
-        let raw = self.table.get(&this)?.raw.clone();
+        let notification = self.table.get(&this)?;
         let pollable = self.ctx.reserve(Resource::Pollables, 1)?;
         let told = self.table.push(Told {
-            raw,
+            raw: notification.raw.clone(),
+            _stakes: [notification.stake.clone(), notification.queue.clone()],
             _pollable: pollable,
         })?;
         subscribe(self.table, told).map_err(Error::Trap)
@@ -243,6 +240,17 @@ impl IpcCtxView<'_> {
         Ok(queue.raw.get().try_send(payload, priority)?)
     }
 
+    /// Sends, and waits for room if need be.
+    pub(super) async fn send_within(
+        &mut self,
+        this: &Handle<Queue>,
+        message: &Message,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let queue = sendable(self.table, this)?;
+        send(self.ctx, &queue, message, patience).await
+    }
+
     /// Receives without waiting.
     pub(super) fn try_receive(&mut self, this: &Handle<Queue>) -> Result<Message, Error> {
         receivable(self.table, this)?.try_receive()
@@ -255,16 +263,9 @@ impl IpcCtxView<'_> {
         max: u32,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, this)?;
-        let capacity = queue.raw.get().attributes()?.size.max_messages;
-        let mut messages = Vec::new();
-        while messages.len() < max.min(capacity) as usize {
-            match queue.try_receive() {
-                Ok(message) => messages.push(kept(message)),
-                Err(error) if messages.is_empty() => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(messages)
+        let mut batch = Batch::new(queue, max)?;
+        while batch.has_room() && batch.add(queue.try_receive())? {}
+        Ok(batch.messages)
     }
 
     fn push_queue(
@@ -288,8 +289,7 @@ impl IpcCtxView<'_> {
             may_send,
             max_message_size,
             room: Vec::new(),
-            _handle: handle,
-            _charge: charge,
+            stake: Stake::new(handle, charge),
         })?)
     }
 
@@ -310,6 +310,7 @@ impl IpcCtxView<'_> {
         let ready = Ready {
             queue: queue.raw.clone(),
             side,
+            _stake: queue.stake.clone(),
             _pollable: pollable,
         };
         let ready = self.table.push(ready)?;
@@ -367,11 +368,46 @@ impl Queue {
     }
 }
 
-/// A message that is kept while others are received: without the room that the longest
-/// one would have taken.
-fn kept(mut message: Message) -> Message {
-    message.payload.shrink_to_fit();
-    message
+/// Messages that are received with one call.
+struct Batch {
+    messages: Vec<Message>,
+    most: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// The host holds a batch of this many bytes, or one message more.
+    const MOST_BYTES: usize = 16 << 20;
+
+    /// Messages may arrive as fast as they are taken, so the queue's capacity bounds
+    /// what one call holds.
+    fn new(queue: &Queue, max: u32) -> Result<Self, Error> {
+        let capacity = queue.raw.get().attributes()?.size.max_messages;
+        Ok(Self {
+            messages: Vec::new(),
+            most: max.min(capacity) as usize,
+            bytes: 0,
+        })
+    }
+
+    fn has_room(&self) -> bool {
+        self.messages.len() < self.most && self.bytes < Self::MOST_BYTES
+    }
+
+    /// Says whether there was a message. That there is none is an error of the first.
+    fn add(&mut self, received: Result<Message, Error>) -> Result<bool, Error> {
+        match received {
+            Ok(mut message) => {
+                // Without the room that the longest one would have taken.
+                message.payload.shrink_to_fit();
+                self.bytes += message.payload.len();
+                self.messages.push(message);
+                Ok(true)
+            }
+            Err(error) if self.messages.is_empty() => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
 }
 
 async fn send(
@@ -401,10 +437,17 @@ fn create(
     let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
     let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
     let created = |identity| pending.created(identity);
-    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size), created)?;
+    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size), created)
+        .map_err(|errno| ctx.refused(KIND, permit, Refusal::of_queue(errno, Some(size))))?;
     let entry = pending.finish();
-    ctx.created()
-        .add(KIND, permit, raw.identity()?, &charge, entry);
+    ctx.created().add(
+        KIND,
+        permit,
+        raw.identity()?,
+        raw.witness()?,
+        &charge,
+        entry,
+    );
     Ok((raw, charge))
 }
 
@@ -472,6 +515,7 @@ enum Side {
 struct Ready {
     queue: Arc<PollableQueue>,
     side: Side,
+    _stake: Arc<Stake>,
     _pollable: Reservation,
 }
 
@@ -488,6 +532,7 @@ impl Pollable for Ready {
 /// Ready once the message has arrived or the registration is given up.
 struct Told {
     raw: Arc<Registration>,
+    _stakes: [Arc<Stake>; 2],
     _pollable: Reservation,
 }
 

@@ -1,10 +1,12 @@
 //! What opening, creating and unlinking have in common for the three kinds.
 
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{IpcCtx, Permit, random_word};
+use crate::ctx::{IpcCtx, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::objects::remove;
+use crate::random;
+use crate::sys::limits::Refusal;
 use crate::sys::{self, Errno};
 
 /// What a guest asks for that opens an object: the rights on its content, and to
@@ -49,7 +51,10 @@ pub(super) fn open_or_create<T>(
     for _ in 0..MOST_TRIES {
         match open(&permit.host_name) {
             Err(Errno::NOENT) if creates => {}
-            opened => return opened.map(Opened::Existing).map_err(Error::from),
+            opened => {
+                let refused = |errno| ctx.refused(kind, permit, refusal(kind, errno));
+                return opened.map(Opened::Existing).map_err(refused);
+            }
         }
         if !may_create {
             return Err(ctx.deny(kind, &permit.guest_name, &[Right::Create], false));
@@ -60,6 +65,13 @@ pub(super) fn open_or_create<T>(
         }
     }
     Err(ErrorCode::Busy.into())
+}
+
+fn refusal(kind: Kind, errno: Errno) -> Refusal {
+    match kind {
+        Kind::Semaphore | Kind::SharedMemory => Refusal::of_memory(errno),
+        Kind::MessageQueue => Refusal::of_queue(errno, None),
+    }
 }
 
 /// Creates an object under the prefix and a random word, with `create`.
@@ -74,7 +86,7 @@ pub(super) fn create_unique<T>(
     const MOST_TRIES: usize = 8;
     const WORD: usize = 16;
     for _ in 0..MOST_TRIES {
-        let name = format!("{prefix}{}", random_word(WORD));
+        let name = format!("{prefix}{}", random::word(WORD));
         let rights = [rights, &[Right::Create]].concat();
         let permit = ctx.permit(kind, &name, &rights, &rights)?;
         match create(ctx, &permit) {

@@ -3,13 +3,14 @@
 //! References: Linux `futex(2)`, `futex_waitv(2)` (since 5.16), the
 //! layout of `sem_t` in glibc (`nptl/sem_waitcommon.c`).
 
-use super::semaphore::Semaphore;
+use super::semaphore::{Sample, Semaphore};
 use super::shared_memory::MappedWord;
-use super::{Errno, Result};
+use super::{Errno, Result, limits};
 use rustix::thread::futex::{self, Flags, Wait, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::time::{ClockId, Timespec};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How many words one thread can wait on at once, a word of its own included.
@@ -75,9 +76,23 @@ impl Word {
         self.get().store(value, Ordering::SeqCst);
     }
 
-    /// Which word it is, however often its object is mapped in this process.
+    /// Where it is mapped. The C library maps a semaphore once in a process; a segment is
+    /// mapped by every guest that has it open.
     pub(crate) fn address(&self) -> usize {
         self.get().as_ptr() as usize
+    }
+
+    pub(crate) fn is_semaphore(&self) -> bool {
+        matches!(self, Word::Semaphore(_))
+    }
+
+    /// Whether the kernel, too, takes both for one: who wakes waiters of the one wakes
+    /// those of the other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Word::Segment(one), Word::Segment(other)) => one.is_same(other),
+            _ => self.address() == other.address(),
+        }
     }
 }
 
@@ -103,6 +118,28 @@ pub(crate) fn acquire_within(semaphore: &Arc<Semaphore>, limit: Duration) -> Res
     };
     word.renounce();
     acquired
+}
+
+/// Gives a semaphore a token and wakes a waiter, as `sem_post` of glibc does; `None` if
+/// it is not known how semaphores look here. `Errno::OVERFLOW` at the greatest value.
+pub(super) fn post(semaphore: &Semaphore) -> Option<Result<()>> {
+    if !semaphore_layout_is_known() {
+        return None;
+    }
+    let greatest = u64::from(limits::semaphore_value_max());
+    // A peer may have written a value that is greater still. One more must not become
+    // one of the waiters.
+    let more = |state: u64| (state % ONE_WAITER < greatest).then(|| state + 1);
+    let word = semaphore.state_word();
+    let posted = word
+        .fetch_update(Ordering::Release, Ordering::Relaxed, more)
+        .map_err(|_| Errno::OVERFLOW);
+    Some(posted.map(|before| {
+        if before >= ONE_WAITER {
+            // It fails only where the object has been cut, and nobody waits there.
+            let _ = futex::wake(semaphore.value_word(), Flags::empty(), 1);
+        }
+    }))
 }
 
 /// A word of the process's own, to end [`wait_any`] from another thread.
@@ -174,15 +211,23 @@ const ONE_WAITER: u64 = 1 << 32;
 /// Whether a semaphore can be waited on by its word: the kernel has
 /// `futex_waitv`, and the C library keeps the value in the lower and the number
 /// of waiters in the upper half of the first 64 bits of a `sem_t`, as glibc does
-/// since 2.21. Tried out on a semaphore of our own, once in a process.
+/// since 2.21. Tried out on a semaphore of our own, once in a process; as long as that is
+/// not possible, the answer is no.
 pub(crate) fn semaphores_have_words() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| has_waitv() && semaphore_layout_is_known())
+    static HAS_WAITV: OnceLock<bool> = OnceLock::new();
+    *HAS_WAITV.get_or_init(has_waitv) && semaphore_layout_is_known()
 }
 
 fn semaphore_layout_is_known() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| cfg!(target_endian = "little") && layout_is_known())
+    if let Some(&answer) = ANSWER.get() {
+        return answer;
+    }
+    match try_layout() {
+        Some(answer) => *ANSWER.get_or_init(|| answer),
+        // Not known now, and perhaps the next time.
+        None => false,
+    }
 }
 
 /// A call that cannot wait, because the word does not hold the value.
@@ -190,29 +235,28 @@ fn has_waitv() -> bool {
     wait_any(&Bell::default(), 1, &[], Duration::ZERO) == Err(Errno::AGAIN)
 }
 
-fn layout_is_known() -> bool {
-    let name = format!("/posix-ipc.self-test.{:016x}", rand::random::<u64>());
-    let Ok(semaphore) = Semaphore::create(&name, 0o600, 3, |_| {}) else {
-        return false;
+/// None if it cannot be tried out, because the system has no room for a thread.
+fn try_layout() -> Option<bool> {
+    let Ok(semaphore) = Sample::new(3) else {
+        return Some(false);
     };
-    let _ = super::semaphore::unlink(&name);
-    let state = || semaphore.state_word().load(Ordering::SeqCst);
-    if state() != 3 {
-        return false;
+    if semaphore.state() != 3 {
+        return Some(false);
     }
-    if (0..3).any(|_| semaphore.try_acquire().is_err()) || state() != 0 {
-        return false;
+    if (0..3).any(|_| semaphore.try_acquire().is_err()) || semaphore.state() != 0 {
+        return Some(false);
     }
     // A waiter of the C library must show, and be gone when it has been posted to.
-    std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| semaphore.wait_in_library(Duration::from_secs(5)));
+    thread::scope(|scope| {
+        let wait = || semaphore.acquire_within(Duration::from_secs(5));
+        let waiter = thread::Builder::new().spawn_scoped(scope, wait).ok()?;
         let end = Instant::now() + Duration::from_secs(2);
-        while state() != ONE_WAITER && Instant::now() < end {
-            std::thread::yield_now();
+        while semaphore.state() != ONE_WAITER && Instant::now() < end {
+            thread::yield_now();
         }
-        let seen = state() == ONE_WAITER;
+        let seen = semaphore.state() == ONE_WAITER;
         let posted = semaphore.release();
         let woken = waiter.join();
-        seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && state() == 0
+        Some(seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && semaphore.state() == 0)
     })
 }

@@ -8,6 +8,11 @@ use crate::sys::futex::{self, Word};
 use crate::sys::semaphore::Semaphore;
 use crate::sys::shared_memory::MappedWord;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How much later a guest that waits in slices goes on after somebody has woken the word
+/// without a change, which it does not see.
+const LONGEST_UNSEEN: Duration = Duration::from_secs(1);
 
 impl Waits {
     /// Takes a semaphore.
@@ -36,9 +41,7 @@ impl Waits {
 
     async fn acquire_parked(&self, semaphore: &Arc<Semaphore>) -> Result<(), Error> {
         let mut backoff = Backoff::new();
-        let mut parked = self
-            .reactor()
-            .map(|reactor| reactor.register(Word::Semaphore(semaphore.clone()), Interest::Take));
+        let mut parked = self.register(Word::Semaphore(semaphore.clone()), Interest::Take);
         loop {
             match &mut parked {
                 Some(parked) => parked.fired().await,
@@ -64,11 +67,8 @@ impl Waits {
     pub(crate) async fn available(&self, semaphore: &Arc<Semaphore>) {
         let mut backoff = Backoff::new();
         while semaphore.value() == Ok(0) {
-            match self.reactor() {
-                Some(reactor) => {
-                    let word = Word::Semaphore(semaphore.clone());
-                    reactor.register(word, Interest::Look).fired().await;
-                }
+            match self.register(Word::Semaphore(semaphore.clone()), Interest::Look) {
+                Some(mut parked) => parked.fired().await,
                 None => backoff.pause().await,
             }
         }
@@ -103,17 +103,16 @@ impl Waits {
     }
 
     async fn changed_parked(&self, word: Word, expected: u32) -> Result<bool, Error> {
-        match self.reactor() {
-            Some(reactor) => {
-                reactor
-                    .register(word.clone(), Interest::Change(expected))
-                    .fired()
-                    .await;
+        match self.register(word.clone(), Interest::Change(expected)) {
+            Some(mut parked) => {
+                parked.fired().await;
+                parked.settle();
                 word.load()?;
             }
             None => {
                 let mut backoff = Backoff::new();
-                while word.load()? == expected {
+                let end = Instant::now() + LONGEST_UNSEEN;
+                while word.load()? == expected && Instant::now() < end {
                     backoff.pause().await;
                 }
             }

@@ -13,20 +13,20 @@ use tokio::signal::unix::{SignalKind, signal};
 use wasmtime::Store;
 use wasmtime_posix_ipc::ledger::Folder;
 use wasmtime_posix_ipc::windows::Windows;
-use wasmtime_posix_ipc::{IpcHost, IpcView};
+use wasmtime_posix_ipc::{IpcHost, IpcView, limit_store};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
 /// Run a guest with the names that it is granted
 ///
 /// The guest is a component that exports wasi:cli/run, as `cargo build --target
-/// wasm32-wasip2` makes it, or a script in Python. It has this
+/// wasm32-wasip2` makes it, or a script in Python or JavaScript. It has this
 /// process's standard streams, its arguments, and nothing else of the machine but
 /// what the flags say; a script can read its own folder as well, and starts there.
 /// What the guest creates is unlinked when it ends, however it ends.
 ///
 /// The exit code is the guest's own; 134 after a trap, 124 when --timeout ended it,
-/// 130 and 143 after SIGINT and SIGTERM.
+/// 128 and its number after SIGHUP, SIGINT, SIGQUIT and SIGTERM.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +34,8 @@ Examples:
   posix-ipc run --shm /frames::/in,ro viewer.wasm --verbose
   posix-ipc run --shm '/render.*,create,max-size=16MiB,max=4' render.wasm
   posix-ipc run --private tests.wasm
-  posix-ipc run --mq /jobs,recv worker.py --verbose")]
+  posix-ipc run --mq /jobs,recv worker.py --verbose
+  posix-ipc run --private hello.js")]
 pub struct Args {
     #[command(flatten)]
     grants: GrantOptions,
@@ -49,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
-    /// The guest: a component (.wasm, .wat) or a script (.py)
+    /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
     guest: PathBuf,
 
     /// Arguments of the guest
@@ -80,7 +81,8 @@ impl Args {
             .enable_all()
             .build()
             .context("cannot start")?;
-        let store = Store::new(&engine, Guest::new(ipc, wasi));
+        let mut store = Store::new(&engine, Guest::new(ipc, wasi));
+        limit_store(&mut store);
         let end = runtime.block_on(supervise(command, store, self.timeout))?;
         // A thread of the runtime may sit in a read of standard input for ever.
         runtime.shutdown_background();
@@ -118,6 +120,8 @@ async fn supervise(
 ) -> Result<End> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let hangup = hangup()?;
     let elapsed = async {
         match timeout {
             Some(limit) => tokio::time::sleep(limit).await,
@@ -129,6 +133,31 @@ async fn supervise(
         () = elapsed => End::TimedOut(timeout.unwrap_or_default()),
         _ = interrupt.recv() => End::Signal("interrupted", libc::SIGINT),
         _ = terminate.recv() => End::Signal("terminated", libc::SIGTERM),
+        _ = quit.recv() => End::Signal("told to quit", libc::SIGQUIT),
+        () = hangup => End::Signal("its terminal was closed", libc::SIGHUP),
+    })
+}
+
+/// The end of the terminal. Whoever started this with the signal ignored, as `nohup` does,
+/// means it to go on.
+fn hangup() -> Result<impl Future<Output = ()>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| {
+        let bits = line.strip_prefix("SigIgn:")?.trim();
+        u64::from_str_radix(bits, 16).ok()
+    });
+    let is_ignored = ignored.unwrap_or(0) & 1 << (libc::SIGHUP - 1) != 0;
+    let stream = match is_ignored {
+        true => None,
+        false => Some(signal(SignalKind::hangup())?),
+    };
+    Ok(async move {
+        match stream {
+            Some(mut stream) => {
+                stream.recv().await;
+            }
+            None => std::future::pending().await,
+        }
     })
 }
 
