@@ -92,6 +92,8 @@
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 
+// Public for the fuzz targets, which call what a guest calls.
+#[doc(hidden)]
 #[allow(missing_docs)]
 pub mod bindings;
 mod ctx;

@@ -8,7 +8,9 @@ use std::path::Path;
 
 /// Runs a target on the inputs in `fuzz/fixed/NAME`, and on `count` others.
 fn run(name: &str, count: u64, check: fn(&[u8])) {
-    let fixed = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fixed").join(name);
+    let fixed = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/fixed")
+        .join(name);
     let mut files = 0;
     for entry in std::fs::read_dir(&fixed).unwrap_or_else(|error| panic!("{fixed:?}: {error}")) {
         let path = entry.unwrap().path();

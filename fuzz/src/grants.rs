@@ -110,7 +110,9 @@ fn denied(grant: &Grant, u: &mut Unstructured<'_>) -> Result<()> {
             true => Grants::new(),
             false => grants,
         };
-        followed.add(suggestion.clone()).expect("nothing else is for it");
+        followed
+            .add(suggestion.clone())
+            .expect("nothing else is for it");
         assert!(granted(&followed), "{line}");
     }
     Ok(())

@@ -20,7 +20,11 @@ pub fn check(input: &[u8]) {
     let path = machine.folder.join("0-fuzz.ledger");
     std::fs::write(&path, &file).expect("the folder can be written to");
     survey(&folder).expect("the folder can be read");
-    assert_eq!(machine.state(), machine.before, "looking has changed something");
+    assert_eq!(
+        machine.state(),
+        machine.before,
+        "looking has changed something"
+    );
     reap(&folder).expect("the folder can be read");
     assert_eq!(machine.state(), expected);
 }

@@ -37,7 +37,11 @@ fn granted(u: &mut Unstructured<'_>) -> Result<()> {
     for _ in 0..4 {
         let kind = *u.choose(&Kind::ALL)?;
         let name = asked(&grants, u)?;
-        assert_eq!(Name::new(kind, &name).is_ok(), valid(kind, &name), "{name:?}");
+        assert_eq!(
+            Name::new(kind, &name).is_ok(),
+            valid(kind, &name),
+            "{name:?}"
+        );
         let found = grants.find(kind, &name);
         assert_eq!(found.is_ok(), valid(kind, &name), "{name:?}");
         let Ok(found) = found else { continue };
@@ -59,10 +63,9 @@ fn asked(grants: &Grants, u: &mut Unstructured<'_>) -> Result<String> {
     let near = grants.iter().nth(u.choose_index(grants.len())?);
     let near = near.map(|grant| match u.arbitrary() {
         Ok(true) => grant.pattern().to_string(),
-        _ => grant.guest_name().map_or_else(
-            || grant.pattern().to_string(),
-            |name| name.to_string(),
-        ),
+        _ => grant
+            .guest_name()
+            .map_or_else(|| grant.pattern().to_string(), |name| name.to_string()),
     });
     let near = near.unwrap_or_default();
     Ok(match u.int_in_range(0..=3)? {
@@ -113,7 +116,10 @@ fn private(u: &mut Unstructured<'_>) -> Result<()> {
             assert!(grants.find(kind, &name).is_err(), "{name:?}");
             continue;
         };
-        assert!(valid(kind, &name) && valid(kind, host_name.as_str()), "{name:?}");
+        assert!(
+            valid(kind, &name) && valid(kind, host_name.as_str()),
+            "{name:?}"
+        );
         let stem = host_name.as_str().strip_prefix(namespace.prefix());
         assert_eq!(stem.map(|stem| format!("/{stem}")), Some(name.clone()));
         let found = grants.find(kind, &name).ok().flatten();

@@ -82,6 +82,9 @@ pub struct Size {
     pub bytes: u32,
 }
 
+/// A message in a queue: its priority and its bytes.
+pub type Queued = (u32, Vec<u8>);
+
 /// Creates a queue. One that is unfinished is as a host leaves it that was killed
 /// while it created the queue.
 pub fn create_queue(name: &str, size: Size, unfinished: bool) {
@@ -101,7 +104,7 @@ pub fn create_queue(name: &str, size: Size, unfinished: bool) {
 
 /// The size of a queue and, in the order of their arrival, its messages with their
 /// priorities, if there is one. Takes them out of it.
-pub fn drain_queue(name: &str) -> Option<(Size, Vec<(u32, Vec<u8>)>)> {
+pub fn drain_queue(name: &str) -> Option<(Size, Vec<Queued>)> {
     let queue = queue(name)?;
     let mut messages = Vec::new();
     // SAFETY: zeros are valid attributes, the descriptor is open, and the buffer has the

@@ -11,13 +11,9 @@ use native::Size;
 use std::collections::HashMap;
 use std::future::Future;
 use wasmtime::component::{Resource, ResourceTable};
-use wasmtime_posix_ipc::bindings::posix::ipc::message_queue::{
-    HostQueue, Message, QueueLimits,
-};
+use wasmtime_posix_ipc::bindings::posix::ipc::message_queue::{HostQueue, Message, QueueLimits};
 use wasmtime_posix_ipc::bindings::posix::ipc::semaphore::HostSemaphore;
-use wasmtime_posix_ipc::bindings::posix::ipc::shared_memory::{
-    AtomicOperation, HostSegment,
-};
+use wasmtime_posix_ipc::bindings::posix::ipc::shared_memory::{AtomicOperation, HostSegment};
 use wasmtime_posix_ipc::bindings::posix::ipc::types::{Access as Direction, OpenFlags};
 use wasmtime_posix_ipc::bindings::posix::ipc::{message_queue, semaphore, shared_memory};
 use wasmtime_posix_ipc::grant::{Access, Grant, Kind, Life};
@@ -43,7 +39,9 @@ const QUEUES: [Size; 2] = [
 ];
 
 pub fn check(input: &[u8]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     runtime.expect("a runtime starts").block_on(async {
         let u = &mut Unstructured::new(input);
         let mut world = World::new();
@@ -128,7 +126,7 @@ impl World {
                 builder = builder.grant(grant).expect("it is the first of its kind");
                 continue;
             }
-            for letter in 0..LETTERS.len() {
+            for (letter, own) in LETTERS.iter().enumerate() {
                 let renamed = u.ratio(1, 3)?;
                 // A name of the guest's own may lead to a name that it has already.
                 let host = match renamed {
@@ -141,11 +139,13 @@ impl World {
                 }
                 let mut name = self.host_name(host);
                 if renamed {
-                    name = format!("/{}", LETTERS[letter]);
+                    name = format!("/{own}");
                     grant = grant.with_guest_name(&name).expect("it is a name");
                 }
                 builder = builder.grant(grant).expect("each name is granted once");
-                model.granted.insert((kind, name), Granted { host, ..granted });
+                model
+                    .granted
+                    .insert((kind, name), Granted { host, ..granted });
             }
         }
         Ok(Guest {
@@ -163,7 +163,10 @@ impl World {
                 let size = *u.choose(&SIZES)? as usize;
                 (Kind::SharedMemory, Content::Segment(vec![7; size]))
             }
-            _ => (Kind::MessageQueue, Content::Queue(*u.choose(&QUEUES)?, Vec::new())),
+            _ => (
+                Kind::MessageQueue,
+                Content::Queue(*u.choose(&QUEUES)?, Vec::new()),
+            ),
         };
         let name = (name, u.choose_index(LETTERS.len())?);
         if self.machine.create(name, content.clone()) {
@@ -296,7 +299,11 @@ impl World {
             assert_eq!(left.as_ref(), expected, "{kind}:{name}");
             // A name that only guests know is nothing to the machine.
             let guests_name = format!("/{}", LETTERS[letter]);
-            assert_eq!(native::identity(kind, &guests_name), None, "{kind}:{guests_name}");
+            assert_eq!(
+                native::identity(kind, &guests_name),
+                None,
+                "{kind}:{guests_name}"
+            );
         }
     }
 }
@@ -414,11 +421,14 @@ impl Guest {
         let (found, expected) = match operation {
             0 => {
                 let size = machine.segment(handle).len() as u64;
-                (number(HostSegment::size(view, this)), Ok(Value::Number(size)))
+                (
+                    number(HostSegment::size(view, this)),
+                    Ok(Value::Number(size)),
+                )
             }
             1 => (
                 done(HostSegment::resize(view, this, size)),
-                machine.resize(&self.model, handle, size),
+                machine.resize(&mut self.model, handle, size),
             ),
             2 => (
                 bytes(HostSegment::read(view, this, at, length as u64)),
@@ -457,7 +467,7 @@ impl Guest {
             ctx: &mut self.ctx,
             table: &mut self.table,
         };
-        let (found, expected) = match u.int_in_range(0..=6)? {
+        let (found, expected) = match u.int_in_range(0..=5)? {
             0 => (
                 HostQueue::attributes(view, this).map_err(code).map(|now| {
                     let size = Size {
@@ -480,15 +490,6 @@ impl Guest {
                     .map(|message| Value::Message(message.priority, message.payload))
                     .map_err(code);
                 (received, machine.receive(handle))
-            }
-            5 => {
-                let batch = [message(u)?, message(u)?];
-                let expected = machine.send_batch(handle, &batch);
-                let batch = batch
-                    .map(|(priority, payload)| Message { payload, priority })
-                    .into();
-                let sent = HostQueue::send_batch(view, this, batch, Some(0));
-                (number(at_once(sent).await), expected)
             }
             _ => {
                 let max = u.int_in_range(0..=4)?;
@@ -610,7 +611,9 @@ fn done(result: std::result::Result<(), Error>) -> Outcome {
 }
 
 fn number(result: std::result::Result<impl Into<u64>, Error>) -> Outcome {
-    result.map(|number| Value::Number(number.into())).map_err(code)
+    result
+        .map(|number| Value::Number(number.into()))
+        .map_err(code)
 }
 
 fn bytes(result: std::result::Result<Vec<u8>, Error>) -> Outcome {

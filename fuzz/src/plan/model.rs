@@ -1,6 +1,6 @@
 //! What the interfaces promise, in memory: names, objects, and what each guest may do.
 
-use super::super::native::Size;
+use super::super::native::{Queued, Size};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use wasmtime_posix_ipc::bindings::posix::ipc::types::{Access as Direction, OpenFlags};
 use wasmtime_posix_ipc::grant::{Access, Kind, Life};
@@ -17,7 +17,7 @@ pub enum Content {
     Semaphore(u32),
     Segment(Vec<u8>),
     /// In the order of their arrival at a receiver: priority and bytes.
-    Queue(Size, Vec<(u32, Vec<u8>)>),
+    Queue(Size, Vec<Queued>),
 }
 
 /// What an operation gives.
@@ -27,7 +27,7 @@ pub enum Value {
     Number(u64),
     Bytes(Vec<u8>),
     Message(u32, Vec<u8>),
-    Messages(Vec<(u32, Vec<u8>)>),
+    Messages(Vec<Queued>),
     Attributes(Size, u32),
 }
 
@@ -79,8 +79,37 @@ pub struct Guest {
     /// By a number that stays.
     pub handles: BTreeMap<usize, Handle>,
     created: HashMap<HostName, (usize, bool)>,
+    /// All that it has created, with a name or without.
+    own: HashSet<usize>,
+    /// Segments of others that it has made longer.
+    grown: HashSet<usize>,
     /// How often each semaphore is held that is given back.
     pub held: HashMap<usize, u32>,
+}
+
+impl Guest {
+    /// What counts as an open object: a semaphore that is given back does besides its
+    /// handles, for as long as there are any or it is held.
+    fn open(&self) -> usize {
+        let undone = self.handles.values().filter(|handle| handle.granted.undo);
+        let undone = undone.map(|handle| handle.object).chain(self.holds());
+        self.handles.len() + undone.collect::<HashSet<_>>().len()
+    }
+
+    /// What counts as a created object.
+    fn charged(&self) -> usize {
+        let named = self.created.values().map(|(object, _)| *object);
+        let open = self.handles.values().filter_map(|handle| handle.charge);
+        let held = self.holds().filter(|object| self.own.contains(object));
+        let grown = self.grown.iter().copied();
+        let all = named.chain(open).chain(held).chain(grown);
+        all.collect::<HashSet<_>>().len()
+    }
+
+    fn holds(&self) -> impl Iterator<Item = usize> {
+        let held = self.held.iter().filter(|(_, count)| **count > 0);
+        held.map(|(object, _)| *object)
+    }
 }
 
 #[derive(Default)]
@@ -128,11 +157,14 @@ impl Machine {
         if !allowed {
             return fail("NotPermitted");
         }
-        if guest.handles.len() == HANDLES {
+        if guest.open() + 1 + usize::from(granted.undo) > HANDLES {
             return fail("Quota");
         }
         let (object, is_new) = self.open_or_create(guest, kind, &granted, opening)?;
-        let own = guest.created.values().any(|(created, _)| *created == object);
+        let own = guest
+            .created
+            .values()
+            .any(|(created, _)| *created == object);
         let handle = Handle {
             kind,
             object,
@@ -172,9 +204,7 @@ impl Machine {
         if granted.life == Life::Open {
             return fail("NotPermitted");
         }
-        let created = guest.created.values().map(|(object, _)| *object);
-        let open = guest.handles.values().filter_map(|handle| handle.charge);
-        if created.chain(open).collect::<HashSet<_>>().len() >= CREATED {
+        if guest.charged() >= CREATED {
             return fail("Quota");
         }
         if present.is_some() {
@@ -185,13 +215,12 @@ impl Machine {
             name,
             match kind {
                 Kind::Semaphore => Content::Semaphore(opening.value),
-                Kind::SharedMemory => {
-                    Content::Segment(vec![0; opening.size.unwrap_or(0) as usize])
-                }
+                Kind::SharedMemory => Content::Segment(vec![0; opening.size.unwrap_or(0) as usize]),
                 Kind::MessageQueue => Content::Queue(opening.queue, Vec::new()),
             },
         );
         guest.created.insert(name, (object, granted.keep));
+        guest.own.insert(object);
         Ok((object, true))
     }
 
@@ -239,11 +268,7 @@ impl Machine {
         Ok(Value::Number((*self.semaphore(handle)).into()))
     }
 
-    pub fn acquire(
-        &mut self,
-        handle: &Handle,
-        held: &mut HashMap<usize, u32>,
-    ) -> Outcome {
+    pub fn acquire(&mut self, handle: &Handle, held: &mut HashMap<usize, u32>) -> Outcome {
         if handle.granted.access == Access::Post {
             return fail("NotPermitted");
         }
@@ -258,11 +283,7 @@ impl Machine {
         Ok(Value::Done)
     }
 
-    pub fn release(
-        &mut self,
-        handle: &Handle,
-        held: &mut HashMap<usize, u32>,
-    ) -> Outcome {
+    pub fn release(&mut self, handle: &Handle, held: &mut HashMap<usize, u32>) -> Outcome {
         if handle.granted.access == Access::Wait {
             return fail("NotPermitted");
         }
@@ -281,12 +302,14 @@ impl Machine {
         }
     }
 
-    pub fn resize(&mut self, guest: &Guest, handle: &Handle, size: u64) -> Outcome {
+    pub fn resize(&mut self, guest: &mut Guest, handle: &Handle, size: u64) -> Outcome {
         if !handle.writes {
             return fail("Access");
         }
         let created = guest.created.values();
-        let created = created.map(|(object, _)| *object).any(|object| object == handle.object);
+        let created = created
+            .map(|(object, _)| *object)
+            .any(|object| object == handle.object);
         let allowed = match handle.granted.life {
             Life::Open => false,
             Life::Create => created,
@@ -298,6 +321,13 @@ impl Machine {
         }
         if !allowed {
             return fail("NotPermitted");
+        }
+        let grows = bytes.len() < size as usize;
+        if grows && handle.charge.is_none() && !guest.grown.contains(&handle.object) {
+            if guest.charged() >= CREATED {
+                return fail("Quota");
+            }
+            guest.grown.insert(handle.object);
         }
         bytes.resize(size as usize, 0);
         Ok(Value::Done)
@@ -335,7 +365,7 @@ impl Machine {
         Ok(Value::Number(before.into()))
     }
 
-    fn queue(&mut self, handle: &Handle) -> (Size, &mut Vec<(u32, Vec<u8>)>) {
+    fn queue(&mut self, handle: &Handle) -> (Size, &mut Vec<Queued>) {
         match &mut self.objects[handle.object] {
             Content::Queue(size, messages) => (*size, messages),
             other => panic!("{other:?} is no queue"),
@@ -377,21 +407,6 @@ impl Machine {
         }
         let (priority, payload) = messages.remove(0);
         Ok(Value::Message(priority, payload))
-    }
-
-    pub fn send_batch(&mut self, handle: &Handle, batch: &[(u32, Vec<u8>)]) -> Outcome {
-        if !handle.writes {
-            return fail("Access");
-        }
-        let mut sent = 0;
-        for (priority, payload) in batch {
-            match self.send(handle, *priority, payload) {
-                Ok(_) => sent += 1,
-                Err(error) if sent == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(Value::Number(sent))
     }
 
     pub fn receive_batch(&mut self, handle: &Handle, max: usize) -> Outcome {
