@@ -27,7 +27,7 @@ pub struct Queue {
     name: String,
     may_receive: bool,
     may_send: bool,
-    max_message_size: u32,
+    size: QueueSize,
     /// Room for the longest message, which the system insists on.
     room: Vec<u8>,
     _handle: Reservation,
@@ -166,12 +166,10 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, &this)?;
-        // Messages may arrive as fast as they are taken, so the queue's capacity
-        // bounds what one call holds.
-        let capacity = queue.raw.get().attributes()?.size.max_messages;
+        let most = queue.most_at_once(max);
         let mut messages = Vec::new();
         let mut patience = self.ctx.patience(timeout);
-        while messages.len() < max.min(capacity) as usize {
+        while messages.len() < most {
             match queue.receive(self.ctx, patience).await {
                 Ok(message) => messages.push(kept(message)),
                 Err(error) if messages.is_empty() => return Err(error),
@@ -248,6 +246,16 @@ impl IpcCtxView<'_> {
         receivable(self.table, this)?.try_receive()
     }
 
+    /// Receives into a buffer without waiting; gives the length and the priority.
+    pub(super) fn try_receive_into(
+        &mut self,
+        this: &Handle<Queue>,
+        buffer: &mut [u8],
+    ) -> Result<(usize, u32), Error> {
+        let queue = receivable(self.table, this)?;
+        Ok(queue.raw.get().try_receive_into(buffer)?)
+    }
+
     /// Receives up to `max` messages, and at least one, without waiting.
     pub(super) fn try_receive_batch(
         &mut self,
@@ -255,9 +263,9 @@ impl IpcCtxView<'_> {
         max: u32,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, this)?;
-        let capacity = queue.raw.get().attributes()?.size.max_messages;
+        let most = queue.most_at_once(max);
         let mut messages = Vec::new();
-        while messages.len() < max.min(capacity) as usize {
+        while messages.len() < most {
             match queue.try_receive() {
                 Ok(message) => messages.push(kept(message)),
                 Err(error) if messages.is_empty() => return Err(error),
@@ -276,8 +284,8 @@ impl IpcCtxView<'_> {
         charge: Option<Arc<Charge>>,
     ) -> Result<Handle<Queue>, Error> {
         // A queue may have longer messages than the host wants to hold.
-        let max_message_size = raw.attributes()?.size.max_message_size;
-        self.ctx.check_message_size(max_message_size)?;
+        let size = raw.attributes()?.size;
+        self.ctx.check_message_size(size.max_message_size)?;
         let (may_receive, may_send) = directions(access);
         let identity = raw.identity()?;
         Ok(self.table.push(Queue {
@@ -286,7 +294,7 @@ impl IpcCtxView<'_> {
             name: permit.guest_name,
             may_receive,
             may_send,
-            max_message_size,
+            size,
             room: Vec::new(),
             _handle: handle,
             _charge: charge,
@@ -339,8 +347,14 @@ fn receivable<'a>(
 }
 
 impl Queue {
+    /// How many messages one call receives. They may arrive as fast as they are taken, so
+    /// the queue's capacity bounds what a call holds.
+    fn most_at_once(&self, max: u32) -> usize {
+        max.min(self.size.max_messages) as usize
+    }
+
     async fn receive(&mut self, ctx: &IpcCtx, patience: Patience) -> Result<Message, Error> {
-        let longest = self.max_message_size as usize;
+        let longest = self.size.max_message_size as usize;
         let waits = ctx.host().waits();
         let canceller = ctx.canceller_ref();
         let priority = waits
@@ -350,7 +364,7 @@ impl Queue {
     }
 
     fn try_receive(&mut self) -> Result<Message, Error> {
-        let longest = self.max_message_size as usize;
+        let longest = self.size.max_message_size as usize;
         let priority = self.raw.get().try_receive(longest, &mut self.room)?;
         Ok(self.message(priority))
     }
