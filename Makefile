@@ -9,7 +9,7 @@ GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
 WITH_ATOMICS := CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS="-C target-feature=+atomics"
 ATOMICS_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)-atomics
 
-.PHONY: demo test check guests runtimes relay bench setup setup-rust bindings clean
+.PHONY: demo test check deny guests runtimes relay bench install setup setup-rust bindings clean
 
 demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	cargo build --bin posix-ipc
@@ -21,13 +21,27 @@ demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 test: setup check guests runtimes ## Every check and every test, with nothing skipped
 	POSIX_IPC_REQUIRE_GUESTS=1 cargo test
 
-check: ## Formatting, lints, documentation, bindings
+check: deny ## Formatting, lints, documentation, bindings, dependencies
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo check --no-default-features --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib
 	cargo test --manifest-path guest-sdk/bindings/Cargo.toml --target-dir target/bindings
 	cargo test --manifest-path guest-sdk/rust/Cargo.toml --all-features --target-dir target/sdk
+
+# What is shipped. The database of advisories is the only thing that is not in the crates.
+DENIED := Cargo.toml guest-sdk/rust/Cargo.toml guest-sdk/componentize/Cargo.toml
+deny: ## Licences, sources, duplicates and known advisories of the dependencies
+	@if [ -r $(TOOLS)/env.sh ]; then . $(TOOLS)/env.sh; fi; \
+	deny=$${POSIX_IPC_CARGO_DENY:-$$(command -v cargo-deny)} || \
+		{ echo "SKIPPED: no cargo-deny; run tools/setup-guests deny"; exit 0; }; \
+	checks="bans licenses sources"; \
+	if timeout 120 "$$deny" fetch db; then checks="advisories $$checks"; \
+	else echo "SKIPPED: advisories, the database of which cannot be fetched"; fi; \
+	for manifest in $(DENIED); do \
+		"$$deny" --config deny.toml --manifest-path $$manifest check -A unmatched-skip \
+			-A unnecessary-skip -A license-exception-not-encountered $$checks || exit 1; \
+	done
 
 guests: setup ## The guests of the tests and examples
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
@@ -54,6 +68,13 @@ bench: setup ## Guests, native programs and Python side by side; BENCH="--json F
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml
 	. $(TOOLS)/env.sh && POSIX_IPC_BENCH_PYTHON="$${POSIX_IPC_BENCH_PYTHON:-$$POSIX_IPC_PEER_PYTHON}" \
 	cargo bench --bench ipc -- $(BENCH)
+
+PREFIX ?= /usr/local
+
+install: runtimes ## The command and what runs scripts, to PREFIX (/usr/local)
+	cargo build --release --bin posix-ipc
+	install -D -t $(DESTDIR)$(PREFIX)/bin target/release/posix-ipc
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/posix-ipc/runtimes target/runtimes/*.wasm
 
 setup: ## The tool chains for guests
 	tools/setup-guests

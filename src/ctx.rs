@@ -2,25 +2,30 @@
 //! with its grants, its quota and what it has created.
 
 mod created;
+mod notices;
 mod permit;
+mod store;
 mod undo;
 
 pub(crate) use created::Charge;
 pub(crate) use permit::Permit;
+pub use store::limit_store;
 pub(crate) use undo::Held;
 
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, GrantError, Grants, Kind, NameError, PrivateNamespace, Right};
 use crate::ledger::{Folder, GuestLedger, Ledger};
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
+use crate::sys::limits::Refusal;
 use crate::sys::semaphore::Semaphore;
 use crate::wait::{Canceller, Patience, WaitStrategy, Waits};
 use crate::windows::{OpenWindows, Windows};
 use created::Created;
+use notices::{Notice, Notices};
 use rand::seq::IndexedRandom;
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use store::Memory;
 use undo::Undo;
 use wasmtime::component::ResourceTable;
 
@@ -153,7 +158,9 @@ pub struct IpcCtx {
     /// Room for what is read, kept from one time to the next.
     spare: Arc<Vec<u8>>,
     canceller: Canceller,
-    denials: HashSet<String>,
+    memory: Memory,
+    denials: Notices,
+    limits: Mutex<Notices>,
 }
 
 impl IpcCtx {
@@ -184,11 +191,31 @@ impl IpcCtx {
         &mut self.created
     }
 
+    /// What [`Self::undo`] takes of the quota, if the grant says `undo`: a handle, besides
+    /// those by which the guest uses the semaphore.
+    pub(crate) fn reserve_undo(&self, permit: &Permit) -> Result<Option<Reservation>, Error> {
+        let undo = permit.grant.undo();
+        undo.then(|| self.reserve(Resource::Handles, 1)).transpose()
+    }
+
     /// The counter for a semaphore that is given back when the guest ends.
-    pub(crate) fn undo(&mut self, semaphore: &Arc<Semaphore>, host_name: &str) -> Arc<Held> {
-        self.undo.of(semaphore, || {
-            self.ledger.undoes(host_name, semaphore.identity())
+    pub(crate) fn undo(
+        &mut self,
+        semaphore: &Arc<Semaphore>,
+        host_name: &str,
+        charge: Option<&Arc<Charge>>,
+        taken: Reservation,
+    ) -> Arc<Held> {
+        let ledger = &self.ledger;
+        self.undo.of(semaphore.identity(), || {
+            let entry = ledger.undoes(host_name, semaphore.identity());
+            Held::new(semaphore.clone(), entry, taken, charge.cloned())
         })
+    }
+
+    /// To be called when a handle to a semaphore is gone.
+    pub(crate) fn forget_unheld(&mut self) {
+        self.undo.forget_unheld();
     }
 
     /// The wait that the guest asks for, not longer than its quota allows.
@@ -232,8 +259,53 @@ impl IpcCtx {
 
     /// The guest's answer to a request beyond a limit, which is logged.
     pub(crate) fn over(&self, exceeded: &QuotaExceeded) -> Error {
-        tracing::warn!(target: "posix_ipc::quota", guest = %self.label, "{exceeded}");
+        self.log_limit(&exceeded.to_string());
         ErrorCode::Quota.into()
+    }
+
+    /// The guest's answer to a call on one of its objects that the system has refused. If
+    /// that was for a limit of the system's, the log says which.
+    pub(crate) fn refused(&self, kind: Kind, permit: &Permit, refusal: Refusal) -> Error {
+        if let Some(limit) = &refusal.limit {
+            let name = permit.guest_name.escape_debug();
+            self.log_limit(&format!("the system refuses {kind}:{name}: {limit}"));
+        }
+        refusal.errno.into()
+    }
+
+    /// The outcome of a wait. If it was the quota that ended it, the log says so.
+    pub(crate) fn waited<T>(
+        &self,
+        outcome: Result<T, Error>,
+        timeout: Option<u64>,
+    ) -> Result<T, Error> {
+        if let Err(Error::Code(ErrorCode::TimedOut)) = outcome
+            && let Some(longest) = self.usage.quota().wait
+            && timeout.is_none_or(|timeout| Duration::from_nanos(timeout) > longest)
+        {
+            self.log_limit(&format!(
+                "the limit of {longest:?} for a wait has ended one; raise it with --max-wait TIME"
+            ));
+        }
+        outcome
+    }
+
+    /// Says which limit the guest has met, but not over and over.
+    fn log_limit(&self, line: &str) {
+        let notice = {
+            let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            limits.add(line)
+        };
+        if matches!(notice, Notice::Nothing) {
+            return;
+        }
+        tracing::warn!(target: "posix_ipc::quota", guest = %self.label, "{line}");
+        if matches!(notice, Notice::SayAsLast) {
+            tracing::warn!(
+                target: "posix_ipc::quota", guest = %self.label,
+                "{} different limits met; later ones are not logged", Notices::MOST,
+            );
+        }
     }
 
     /// The guest's answer to a request beyond a limit of its grant, which is logged.
@@ -246,10 +318,9 @@ impl IpcCtx {
         asked: u64,
     ) -> Error {
         let name = permit.guest_name.escape_debug();
-        tracing::warn!(
-            target: "posix_ipc::quota", guest = %self.label,
-            "the grant's {option}={max} does not allow {kind}:{name} with {asked}; raise it in the grant",
-        );
+        self.log_limit(&format!(
+            "the grant's {option}={max} does not allow {kind}:{name} with {asked}; raise it in the grant"
+        ));
         ErrorCode::Quota.into()
     }
 
@@ -323,21 +394,21 @@ impl IpcCtx {
         created: bool,
         optional: bool,
     ) {
-        const MOST: usize = 100;
         let line = self.grants.denial(kind, name, rights, created).to_string();
-        let target_full = self.denials.len() >= MOST;
-        if !target_full && self.denials.insert(line.clone()) {
-            if optional {
-                tracing::info!(target: "posix_ipc::denied", guest = %self.label, "{line}");
-            } else {
-                tracing::warn!(target: "posix_ipc::denied", guest = %self.label, "{line}");
-            }
-            if self.denials.len() == MOST {
-                tracing::warn!(
-                    target: "posix_ipc::denied", guest = %self.label,
-                    "{MOST} different uses denied; later ones are not logged",
-                );
-            }
+        let notice = self.denials.add(&line);
+        if matches!(notice, Notice::Nothing) {
+            return;
+        }
+        if optional {
+            tracing::info!(target: "posix_ipc::denied", guest = %self.label, "{line}");
+        } else {
+            tracing::warn!(target: "posix_ipc::denied", guest = %self.label, "{line}");
+        }
+        if matches!(notice, Notice::SayAsLast) {
+            tracing::warn!(
+                target: "posix_ipc::denied", guest = %self.label,
+                "{} different uses denied; later ones are not logged", Notices::MOST,
+            );
         }
     }
 
@@ -417,7 +488,9 @@ impl IpcCtxBuilder {
             windows: OpenWindows::default(),
             spare: Arc::default(),
             canceller: Canceller::new(),
-            denials: HashSet::new(),
+            memory: Memory::default(),
+            denials: Notices::default(),
+            limits: Mutex::default(),
         })
     }
 }

@@ -60,6 +60,8 @@
 //!
 //! let wasi = WasiCtx::builder().inherit_stdio().build();
 //! let mut store = Store::new(&engine, Guest { ipc, wasi, table: ResourceTable::new() });
+//! // Its memory, and wasmtime's own limits.
+//! wasmtime_posix_ipc::limit_store(&mut store);
 //! let component = Component::from_file(&engine, "worker.wasm")?;
 //! let command = Command::instantiate_async(&mut store, &component, &linker).await?;
 //! let succeeded = command.wasi_cli_run().call_run(&mut store).await?.is_ok();
@@ -73,7 +75,9 @@
 //!
 //! - **Nothing without a grant.** See [`grant`]; what is denied goes to the log (of the
 //!   `tracing` crate, target `posix_ipc::denied`) with the grant that would allow it.
-//! - **Limits.** See [`quota`]: what a guest is about to take is reserved first.
+//! - **Limits.** See [`quota`]: what a guest is about to take is reserved first. The
+//!   guest's own memory is limited by [`limit_store`]; for how long it computes, by the
+//!   epochs or the fuel of the engine.
 //! - **Waits can be cancelled.** Drop the future of the call, or use
 //!   [`IpcCtx::canceller`]. A cancelled wait has taken nothing. Waiting guests hold no
 //!   thread.
@@ -101,7 +105,7 @@ mod sys;
 mod wait;
 pub mod windows;
 
-pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcView};
+pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcView, limit_store};
 pub use error::{Error, ErrorCode};
 pub use host::add_to_linker;
 pub use wait::{Canceller, WaitStrategy};

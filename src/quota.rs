@@ -35,7 +35,8 @@ use std::time::Duration;
 pub struct Quota {
     /// Open semaphores, segments and queues, windows and notifications: 256.
     pub handles: u64,
-    /// Objects that the guest created and that still have their name: 64.
+    /// Objects that the guest created and that still have their name, and segments of
+    /// others that it has grown: 64.
     pub created: u64,
     /// Bytes of shared memory that the guest created or grew: 64 MiB.
     pub shm_bytes: u64,
@@ -52,8 +53,12 @@ pub struct Quota {
     pub windows: u64,
     /// Bytes of the objects that the guest has mapped into its memory: 1 GiB.
     pub window_bytes: u64,
+    /// Bytes of the guest's own memory, over all its memories and tables: 1 GiB. For the
+    /// store to keep to it takes [`limit_store`](crate::limit_store).
+    pub memory: u64,
     /// The longest that a single wait may take; a guest that asks for longer gets
-    /// the time-out of this. None by default.
+    /// the time-out of this. None by default. It does not limit for how long a guest
+    /// polls pollables.
     pub wait: Option<Duration>,
 }
 
@@ -68,6 +73,7 @@ impl Default for Quota {
             pollables: 1024,
             windows: 64,
             window_bytes: 1 << 30,
+            memory: 1 << 30,
             wait: None,
         }
     }
@@ -90,10 +96,12 @@ pub enum Resource {
     Windows,
     /// See [`Quota::window_bytes`].
     WindowBytes,
+    /// See [`Quota::memory`].
+    Memory,
 }
 
 impl Resource {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Handles,
         Self::Created,
         Self::ShmBytes,
@@ -101,6 +109,7 @@ impl Resource {
         Self::Pollables,
         Self::Windows,
         Self::WindowBytes,
+        Self::Memory,
     ];
 
     fn limit(self, quota: &Quota) -> u64 {
@@ -112,6 +121,7 @@ impl Resource {
             Self::Pollables => quota.pollables,
             Self::Windows => quota.windows,
             Self::WindowBytes => quota.window_bytes,
+            Self::Memory => quota.memory,
         }
     }
 
@@ -124,6 +134,7 @@ impl Resource {
             Self::Pollables => "pollables",
             Self::Windows => "windows",
             Self::WindowBytes => "bytes of windows",
+            Self::Memory => "bytes of the guest's memory",
         }
     }
 
@@ -136,6 +147,7 @@ impl Resource {
             Self::Pollables => "--max-pollables N",
             Self::Windows => "--max-windows N",
             Self::WindowBytes => "--max-window-bytes SIZE",
+            Self::Memory => "--max-memory SIZE",
         }
     }
 }

@@ -4,7 +4,8 @@
 #[path = "support/compiled.rs"]
 mod compiled;
 
-use compiled::{Names, Program, code_blocks, guest_c, native_c, repository, scratch_file};
+use compiled::manual::Example;
+use compiled::{Names, Program, guest_c, native_c, repository, scratch_file};
 use std::path::PathBuf;
 
 fn source(name: &str) -> PathBuf {
@@ -265,10 +266,8 @@ fn what_is_not_granted_is_denied() {
 
 #[test]
 fn the_program_of_the_manual_runs() {
-    let [program] = &code_blocks(&repository().join("guest-sdk/c/README.md"), "c")[..] else {
-        panic!("one program in the manual")
-    };
-    let source = scratch_file("manual.c", program);
+    let program = Example::only(&repository().join("guest-sdk/c/README.md"), "c");
+    let source = scratch_file("manual.c", &program.text);
     let Some(guest) = guest_c(&source) else {
         return;
     };

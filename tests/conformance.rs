@@ -371,7 +371,9 @@ fn through_the_command() {
     ]);
     let ended = Ended::of(&mut run(&flags, &probe, &["conformance", names.prefix()]));
     compare(&ended.lines(), &native(), true);
-    assert_eq!(ended.stderr, "");
+    // The table has queues that are larger than the system allows.
+    let limit = |line: &str| line.starts_with("posix-ipc: the system refuses mq:");
+    assert!(ended.stderr.lines().all(limit), "{}", ended.stderr);
     assert_eq!(names.existing(), [""; 0]);
 }
 

@@ -3,7 +3,8 @@
 #[path = "support/compiled.rs"]
 mod compiled;
 
-use compiled::{Names, code_blocks, guest_go, native_c, repository, scratch_file};
+use compiled::manual::Example;
+use compiled::{Names, guest_go, native_c, repository, scratch_file};
 
 #[test]
 fn every_kind_within_a_guest() {
@@ -55,10 +56,8 @@ fn calls_beside_the_collector() {
 
 #[test]
 fn the_program_of_the_manual_runs() {
-    let [program] = &code_blocks(&repository().join("guest-sdk/go/README.md"), "go")[..] else {
-        panic!("one program in the manual")
-    };
-    let source = scratch_file("go-manual/main.go", program);
+    let program = Example::only(&repository().join("guest-sdk/go/README.md"), "go");
+    let source = scratch_file("go-manual/main.go", &program.text);
     scratch_file("go-manual/go.mod", "module manual\n\ngo 1.24\n");
     let Some(guest) = guest_go(source.parent().unwrap()) else {
         return;

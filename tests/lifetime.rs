@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::{Ended, Folder, Names, Native, Running, guest, posix_ipc, run};
+use support::{Ended, Folder, Names, Native, Running, guest, posix_ipc, run, unshared};
 
 /// Creates one of each kind, takes the gate, and keeps all of it.
 fn lines(names: &Names) -> Vec<String> {
@@ -368,38 +368,18 @@ fn keep_creating(name: &str, stop: &AtomicBool, touched: &AtomicU32) {
 fn a_guest_goes_on_when_there_is_no_room_for_its_ledger() {
     let Some(probe) = guest("probe") else { return };
     let (names, folder) = (Names::new(), Folder::new());
-    let mut command = run(
+    let command = run(
         &[&format!("--sem={},create", names.pattern())],
         &probe,
         &["do"],
     );
-    let mut arguments = vec![command.get_program().to_owned()];
-    arguments.extend(command.get_args().map(ToOwned::to_owned));
-    let environment: Vec<_> = command
-        .get_envs()
-        .map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned)))
-        .collect();
     // A file system of two pages, which nobody else sees.
-    command = std::process::Command::new("unshare");
-    let script = "mount -t tmpfs -o size=8k,mode=700 none \"$0\" && exec \"$@\"";
-    command
-        .args(["--mount", "sh", "-c", script])
-        .arg(folder.path())
-        .args(arguments);
-    for (key, value) in environment {
-        match value {
-            Some(value) => command.env(key, value),
-            None => command.env_remove(key),
-        };
-    }
-    with_runtime(&mut command, &folder);
-    let is_root = std::process::Command::new("unshare")
-        .args(["--mount", "true"])
-        .output();
-    if !is_root.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: a file system cannot be mounted here");
+    let place = folder.path().display();
+    let script = format!("mount -t tmpfs -o size=8k,mode=700 none '{place}';");
+    let Some(mut command) = unshared(&["--mount"], &script, &command) else {
         return;
-    }
+    };
+    with_runtime(&mut command, &folder);
     let mut running = Running::start(command.stdin(std::process::Stdio::piped()));
     for index in 0..40 {
         let line = format!(

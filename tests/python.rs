@@ -7,7 +7,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::scripts::{Runtime, all_of, code_blocks, native_python};
+use support::manual::Example;
+use support::scripts::{Runtime, all_of, native_python};
 use support::{Ended, Folder, Names, Native, Running, posix_ipc, repository};
 
 fn script(path: &str) -> PathBuf {
@@ -727,21 +728,12 @@ fn the_programs_of_the_manual_run() {
         return;
     };
     let manual = repository().join("guest-sdk/python/README.md");
-    let programs = code_blocks(&manual, "python");
-    assert!(!programs.is_empty());
-    for program in programs {
+    for example in Example::all(&manual, "python") {
         let folder = Folder::new();
-        let script = folder.file("script.py", &program);
+        let script = example.save(&folder.path().join("script.py"));
         let ended = python.run(&["--private", "--timeout", "60s"], &script, &[]);
-        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{program}");
-        for line in program.lines() {
-            if let Some((_, expected)) = line.split_once("# prints ") {
-                assert!(
-                    ended.stdout.lines().any(|line| line == expected),
-                    "{expected}: {ended:?}"
-                );
-            }
-        }
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{example:?}");
+        example.assert_printed(&ended.stdout);
     }
 }
 

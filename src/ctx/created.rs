@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub(crate) struct Created {
     objects: HashMap<(Kind, String), Object>,
     /// What the guest added to segments of others. Nobody tells when those are
-    /// gone, so it is paid for as long as the guest lives.
+    /// gone, so it is paid for as long as the guest lives, and each counts as an object
+    /// that it created.
     grown: HashMap<Identity, Arc<Charge>>,
 }
 
@@ -41,6 +42,11 @@ impl Charge {
             _count: count,
             bytes: Mutex::new(bytes),
         })
+    }
+
+    /// How many bytes are paid for.
+    pub(crate) fn amount(&self) -> u64 {
+        self.bytes().as_ref().map_or(0, Reservation::amount)
     }
 
     pub(crate) fn bytes(&self) -> MutexGuard<'_, Option<Reservation>> {
@@ -89,12 +95,16 @@ impl Created {
         Ok(created.is_some_and(|object| object.identity == now))
     }
 
-    /// The charge for what the guest adds to a segment of somebody else.
-    pub(crate) fn grown(&mut self, identity: Identity) -> Arc<Charge> {
-        self.grown
-            .entry(identity)
-            .or_insert_with(|| Charge::new(Vec::new(), None))
-            .clone()
+    /// The charge for what the guest has added to a segment of somebody else.
+    pub(crate) fn grown(&self, identity: Identity) -> Option<Arc<Charge>> {
+        self.grown.get(&identity).cloned()
+    }
+
+    /// The same for what it adds from now on.
+    pub(crate) fn grows(&mut self, identity: Identity, count: Reservation) -> Arc<Charge> {
+        let charge = Charge::new(vec![count], None);
+        self.grown.insert(identity, charge.clone());
+        charge
     }
 
     /// Forgets an object whose name is gone.

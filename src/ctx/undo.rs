@@ -1,7 +1,9 @@
 //! Semaphores that a guest still holds when it ends, given back as `SEM_UNDO` of
 //! System V semaphores does.
 
+use super::Charge;
 use crate::ledger::Entry;
+use crate::quota::Reservation;
 use crate::sys::Identity;
 use crate::sys::semaphore::Semaphore;
 use std::collections::HashMap;
@@ -19,25 +21,42 @@ pub(crate) struct Held {
     semaphore: Arc<Semaphore>,
     count: AtomicU32,
     entry: Entry,
+    /// What the semaphore takes of the guest's quota: it stays open as long as the guest
+    /// holds it, though every handle to it may be closed and its name gone.
+    _taken: Reservation,
+    _charge: Option<Arc<Charge>>,
 }
 
 impl Undo {
-    pub(super) fn of(
-        &mut self,
-        semaphore: &Arc<Semaphore>,
-        entry: impl FnOnce() -> Entry,
-    ) -> Arc<Held> {
-        let new = || Held {
-            semaphore: semaphore.clone(),
-            count: AtomicU32::new(0),
-            entry: entry(),
-        };
-        let held = self.held.entry(semaphore.identity());
+    pub(super) fn of(&mut self, identity: Identity, new: impl FnOnce() -> Held) -> Arc<Held> {
+        let held = self.held.entry(identity);
         held.or_insert_with(|| new().into()).clone()
+    }
+
+    /// Forgets the semaphores of which the guest has neither a handle nor a token.
+    pub(crate) fn forget_unheld(&mut self) {
+        self.held.retain(|_, held| {
+            Arc::strong_count(held) > 1 || held.count.load(Ordering::Relaxed) > 0
+        });
     }
 }
 
 impl Held {
+    pub(super) fn new(
+        semaphore: Arc<Semaphore>,
+        entry: Entry,
+        taken: Reservation,
+        charge: Option<Arc<Charge>>,
+    ) -> Self {
+        Self {
+            semaphore,
+            count: AtomicU32::new(0),
+            entry,
+            _taken: taken,
+            _charge: charge,
+        }
+    }
+
     /// To be called after the guest has taken the semaphore. A host that is killed in
     /// between has lost the token, as without `undo`; the other order could give back
     /// what was never taken.

@@ -176,43 +176,73 @@ struct Outgoing {
     priority: u32,
 }
 
+/// Of the messages that the guest passes the host holds a copy of at most one, while it
+/// waits for room for it.
 fn send_batch<T: IpcView + 'static>(
     mut store: StoreContextMut<'_, T>,
     (this, messages, timeout): (Handle<Queue>, Vec<Outgoing>, Option<u64>),
 ) -> Later<'_, u32> {
+    let (mut sent, mut outcome) = try_send_batch(&mut store, &this, &messages);
+    let all = messages.len();
+    let is_over = move |sent: u32, outcome: &Result<(), Error>| match outcome {
+        Ok(()) => sent as usize == all,
+        Err(_) => !waits(outcome, timeout),
+    };
+    if is_over(sent, &outcome) {
+        return now(batch(sent, outcome));
+    }
+    Box::new(async move {
+        let patience = store.data_mut().ipc().ctx.patience(timeout);
+        while !is_over(sent, &outcome) {
+            let left = &messages[sent as usize..];
+            if outcome.is_ok() {
+                tokio::task::yield_now().await;
+                let more;
+                (more, outcome) = try_send_batch(&mut store, &this, left);
+                sent += more;
+                continue;
+            }
+            let Outgoing { payload, priority } = &left[0];
+            let message = Message {
+                payload: with_bytes(&mut store, payload, |_, payload| payload.to_vec()),
+                priority: *priority,
+            };
+            let mut view = store.data_mut().ipc();
+            let waited = view.send_within(&this, &message, patience).await;
+            outcome = view.ctx.waited(waited, timeout);
+            sent += u32::from(outcome.is_ok());
+        }
+        answer(batch(sent, outcome))
+    })
+}
+
+/// Sends without waiting, some messages at once: then others get their turn. Gives how
+/// many were sent, and why not the next one if it was tried.
+fn try_send_batch<T: IpcView + 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    this: &Handle<Queue>,
+    messages: &[Outgoing],
+) -> (u32, Result<(), Error>) {
+    const MOST_AT_ONCE: usize = 256;
     let mut sent = 0;
-    let mut failed = Ok(());
-    for Outgoing { payload, priority } in &messages {
-        failed = with_bytes(&mut store, payload, |host, payload| {
-            host.ipc().try_send(&this, payload, *priority)
+    for Outgoing { payload, priority } in messages.iter().take(MOST_AT_ONCE) {
+        let tried = with_bytes(store, payload, |host, payload| {
+            host.ipc().try_send(this, payload, *priority)
         });
-        if failed.is_err() {
-            break;
+        if tried.is_err() {
+            return (sent, tried);
         }
         sent += 1;
     }
-    if !waits(&failed, timeout) {
-        return now(match failed {
-            Err(error) if sent == 0 => Err(error),
-            Err(Error::Trap(trap)) => Err(Error::Trap(trap)),
-            _ => Ok(sent),
-        });
+    (sent, Ok(()))
+}
+
+/// What a batch answers: an error only if there was nothing before it.
+fn batch(sent: u32, outcome: Result<(), Error>) -> Result<u32, Error> {
+    match outcome {
+        Err(Error::Code(_)) if sent > 0 => Ok(sent),
+        outcome => outcome.map(|()| sent),
     }
-    let left = &messages[sent as usize..];
-    let left = left.iter().map(|Outgoing { payload, priority }| Message {
-        payload: with_bytes(&mut store, payload, |_, payload| payload.to_vec()),
-        priority: *priority,
-    });
-    let left = left.collect();
-    Box::new(async move {
-        let mut view = store.data_mut().ipc();
-        let rest = HostQueue::send_batch(&mut view, this, left, timeout).await;
-        answer(match rest {
-            Ok(more) => Ok(sent + more),
-            Err(Error::Code(_)) if sent > 0 => Ok(sent),
-            Err(error) => Err(error),
-        })
-    })
 }
 
 fn receive_batch<T: IpcView + 'static>(

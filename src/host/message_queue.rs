@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
-use crate::sys::limits;
+use crate::sys::limits::{self, Refusal};
 use crate::sys::message_queue::{Direction, MessageQueue, QueueSize};
 use crate::sys::notification::Registration;
 use crate::wait::{self, Patience, PollableQueue};
@@ -126,9 +126,10 @@ impl HostQueue for IpcCtxView<'_> {
         priority: u32,
         timeout: Option<u64>,
     ) -> Result<(), Error> {
-        let queue = sendable(self.table, &this)?;
         let message = Message { payload, priority };
-        send(self.ctx, &queue, &message, self.ctx.patience(timeout)).await
+        let patience = self.ctx.patience(timeout);
+        let sent = self.send_within(&this, &message, patience).await;
+        self.ctx.waited(sent, timeout)
     }
 
     async fn receive(
@@ -137,26 +138,18 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Message, Error> {
         let queue = receivable(self.table, &this)?;
-        queue.receive(self.ctx, self.ctx.patience(timeout)).await
+        let received = queue.receive(self.ctx, self.ctx.patience(timeout)).await;
+        self.ctx.waited(received, timeout)
     }
 
+    /// Not this, which would copy all of them, is called: see [`super::bulk`].
     async fn send_batch(
         &mut self,
-        this: Handle<Queue>,
-        messages: Vec<Message>,
-        timeout: Option<u64>,
+        _: Handle<Queue>,
+        _: Vec<Message>,
+        _: Option<u64>,
     ) -> Result<u32, Error> {
-        let queue = sendable(self.table, &this)?;
-        let patience = self.ctx.patience(timeout);
-        let mut sent = 0;
-        for message in &messages {
-            match send(self.ctx, &queue, message, patience).await {
-                Ok(()) => sent += 1,
-                Err(error) if sent == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(sent)
+        Err(ErrorCode::Unsupported.into())
     }
 
     async fn receive_batch(
@@ -166,18 +159,16 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, &this)?;
-        let most = queue.most_at_once(max);
-        let mut messages = Vec::new();
+        let mut batch = Batch::new(queue, max);
         let mut patience = self.ctx.patience(timeout);
-        while messages.len() < most {
-            match queue.receive(self.ctx, patience).await {
-                Ok(message) => messages.push(kept(message)),
-                Err(error) if messages.is_empty() => return Err(error),
-                Err(_) => break,
+        while batch.has_room() {
+            let received = queue.receive(self.ctx, patience).await;
+            if !batch.add(self.ctx.waited(received, timeout))? {
+                break;
             }
             patience = Patience::None;
         }
-        Ok(messages)
+        Ok(batch.messages)
     }
 
     fn subscribe_readable(&mut self, this: Handle<Queue>) -> Result<Handle<DynPollable>, Error> {
@@ -241,6 +232,17 @@ impl IpcCtxView<'_> {
         Ok(queue.raw.get().try_send(payload, priority)?)
     }
 
+    /// Sends, and waits for room if need be.
+    pub(super) async fn send_within(
+        &mut self,
+        this: &Handle<Queue>,
+        message: &Message,
+        patience: Patience,
+    ) -> Result<(), Error> {
+        let queue = sendable(self.table, this)?;
+        send(self.ctx, &queue, message, patience).await
+    }
+
     /// Receives without waiting.
     pub(super) fn try_receive(&mut self, this: &Handle<Queue>) -> Result<Message, Error> {
         receivable(self.table, this)?.try_receive()
@@ -263,16 +265,9 @@ impl IpcCtxView<'_> {
         max: u32,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, this)?;
-        let most = queue.most_at_once(max);
-        let mut messages = Vec::new();
-        while messages.len() < most {
-            match queue.try_receive() {
-                Ok(message) => messages.push(kept(message)),
-                Err(error) if messages.is_empty() => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(messages)
+        let mut batch = Batch::new(queue, max);
+        while batch.has_room() && batch.add(queue.try_receive())? {}
+        Ok(batch.messages)
     }
 
     fn push_queue(
@@ -347,12 +342,6 @@ fn receivable<'a>(
 }
 
 impl Queue {
-    /// How many messages one call receives. They may arrive as fast as they are taken, so
-    /// the queue's capacity bounds what a call holds.
-    fn most_at_once(&self, max: u32) -> usize {
-        max.min(self.size.max_messages) as usize
-    }
-
     async fn receive(&mut self, ctx: &IpcCtx, patience: Patience) -> Result<Message, Error> {
         let longest = self.size.max_message_size as usize;
         let waits = ctx.host().waits();
@@ -381,11 +370,45 @@ impl Queue {
     }
 }
 
-/// A message that is kept while others are received: without the room that the longest
-/// one would have taken.
-fn kept(mut message: Message) -> Message {
-    message.payload.shrink_to_fit();
-    message
+/// Messages that are received with one call.
+struct Batch {
+    messages: Vec<Message>,
+    most: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// The host holds a batch of this many bytes, or one message more.
+    const MOST_BYTES: usize = 16 << 20;
+
+    /// Messages may arrive as fast as they are taken, so the queue's capacity bounds
+    /// what one call holds.
+    fn new(queue: &Queue, max: u32) -> Self {
+        Self {
+            messages: Vec::new(),
+            most: max.min(queue.size.max_messages) as usize,
+            bytes: 0,
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.messages.len() < self.most && self.bytes < Self::MOST_BYTES
+    }
+
+    /// Says whether there was a message. That there is none is an error of the first.
+    fn add(&mut self, received: Result<Message, Error>) -> Result<bool, Error> {
+        match received {
+            Ok(mut message) => {
+                // Without the room that the longest one would have taken.
+                message.payload.shrink_to_fit();
+                self.bytes += message.payload.len();
+                self.messages.push(message);
+                Ok(true)
+            }
+            Err(error) if self.messages.is_empty() => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
 }
 
 async fn send(
@@ -415,7 +438,8 @@ fn create(
     let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
     let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
     let created = |identity| pending.created(identity);
-    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size), created)?;
+    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size), created)
+        .map_err(|errno| ctx.refused(KIND, permit, Refusal::of_queue(errno, Some(size))))?;
     let entry = pending.finish();
     ctx.created()
         .add(KIND, permit, raw.identity()?, &charge, entry);

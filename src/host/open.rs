@@ -5,6 +5,7 @@ use crate::ctx::{IpcCtx, Permit, random_word};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::objects::remove;
+use crate::sys::limits::Refusal;
 use crate::sys::{self, Errno};
 
 /// What a guest asks for that opens an object: the rights on its content, and to
@@ -49,7 +50,10 @@ pub(super) fn open_or_create<T>(
     for _ in 0..MOST_TRIES {
         match open(&permit.host_name) {
             Err(Errno::NOENT) if creates => {}
-            opened => return opened.map(Opened::Existing).map_err(Error::from),
+            opened => {
+                let refused = |errno| ctx.refused(kind, permit, refusal(kind, errno));
+                return opened.map(Opened::Existing).map_err(refused);
+            }
         }
         if !may_create {
             return Err(ctx.deny(kind, &permit.guest_name, &[Right::Create], false));
@@ -60,6 +64,13 @@ pub(super) fn open_or_create<T>(
         }
     }
     Err(ErrorCode::Busy.into())
+}
+
+fn refusal(kind: Kind, errno: Errno) -> Refusal {
+    match kind {
+        Kind::Semaphore | Kind::SharedMemory => Refusal::of_memory(errno),
+        Kind::MessageQueue => Refusal::of_queue(errno, None),
+    }
 }
 
 /// Creates an object under the prefix and a random word, with `create`.

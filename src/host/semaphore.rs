@@ -10,6 +10,7 @@ use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys;
+use crate::sys::limits::Refusal;
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Resource as Handle;
@@ -50,6 +51,7 @@ impl HostSemaphore for IpcCtxView<'_> {
         let asked = asked(&[Right::Wait, Right::Post], flags);
         let permit = self.ctx.find(KIND, &name, &asked)?;
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let undo = self.ctx.reserve_undo(&permit)?;
         let mut charge = None;
         let opened = open_or_create(
             self.ctx,
@@ -65,7 +67,7 @@ impl HostSemaphore for IpcCtxView<'_> {
         )?;
         let (Opened::Existing(raw) | Opened::New(raw)) = opened;
         let charge = charge.or_else(|| self.ctx.created().charge(KIND, raw.identity()));
-        self.push(raw, permit, handle, charge)
+        self.push(raw, permit, handle, undo, charge)
     }
 
     fn create_unique(
@@ -75,11 +77,13 @@ impl HostSemaphore for IpcCtxView<'_> {
         initial_value: u32,
     ) -> Result<Handle<Semaphore>, Error> {
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let (permit, raw, charge) = create_unique(self.ctx, KIND, &prefix, &[], |ctx, permit| {
-            let (semaphore, charge) = create(ctx, permit, mode, initial_value)?;
-            Ok((permit.clone(), semaphore, charge))
-        })?;
-        self.push(raw, permit, handle, Some(charge))
+        let (permit, undo, raw, charge) =
+            create_unique(self.ctx, KIND, &prefix, &[], |ctx, permit| {
+                let undo = ctx.reserve_undo(permit)?;
+                let (semaphore, charge) = create(ctx, permit, mode, initial_value)?;
+                Ok((permit.clone(), undo, semaphore, charge))
+            })?;
+        self.push(raw, permit, handle, undo, Some(charge))
     }
 
     fn name(&mut self, this: Handle<Semaphore>) -> wasmtime::Result<String> {
@@ -117,9 +121,10 @@ impl HostSemaphore for IpcCtxView<'_> {
         }
         let (raw, held) = (semaphore.raw.clone(), semaphore.held.clone());
         let waits = self.ctx.host().waits();
-        waits
+        let acquired = waits
             .acquire(&raw, self.ctx.patience(timeout), self.ctx.canceller_ref())
-            .await?;
+            .await;
+        self.ctx.waited(acquired, timeout)?;
         if let Some(held) = held {
             held.acquired();
         }
@@ -162,7 +167,12 @@ impl HostSemaphore for IpcCtxView<'_> {
     }
 
     fn drop(&mut self, this: Handle<Semaphore>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
+        let semaphore = self.table.delete(this)?;
+        let undoes = semaphore.held.is_some();
+        drop(semaphore);
+        if undoes {
+            self.ctx.forget_unheld();
+        }
         Ok(())
     }
 }
@@ -198,17 +208,20 @@ impl IpcCtxView<'_> {
         raw: sys::semaphore::Semaphore,
         permit: Permit,
         handle: Reservation,
+        reserved: Option<Reservation>,
         charge: Option<Arc<Charge>>,
     ) -> Result<Handle<Semaphore>, Error> {
         let raw = Arc::new(raw);
+        let undo = |taken| {
+            let charge = charge.as_ref();
+            self.ctx.undo(&raw, &permit.host_name, charge, taken)
+        };
+        let held = reserved.map(undo);
         Ok(self.table.push(Semaphore {
             may_wait: permit.grant.allows(Right::Wait, false),
             may_post: permit.grant.allows(Right::Post, false),
             may_map: permit.grant.allows(Right::Map, false),
-            held: permit
-                .grant
-                .undo()
-                .then(|| self.ctx.undo(&raw, &permit.host_name)),
+            held,
             _entry: self
                 .ctx
                 .ledger()
@@ -231,7 +244,8 @@ fn create(
     let charge = Charge::new(ctx.reserve_object(permit)?, None);
     let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
     let created = |identity| pending.created(identity);
-    let semaphore = sys::semaphore::Semaphore::create(&permit.host_name, mode, value, created)?;
+    let semaphore = sys::semaphore::Semaphore::create(&permit.host_name, mode, value, created)
+        .map_err(|errno| ctx.refused(KIND, permit, Refusal::of_memory(errno)))?;
     let entry = pending.finish();
     ctx.created()
         .add(KIND, permit, semaphore.identity(), &charge, entry);

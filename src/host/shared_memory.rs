@@ -9,9 +9,10 @@ use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
-use crate::sys::Identity;
 use crate::sys::futex::Word;
+use crate::sys::limits::Refusal;
 use crate::sys::shared_memory::SharedMemory;
+use crate::sys::{self, Errno, Identity};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -161,8 +162,9 @@ impl HostSegment for IpcCtxView<'_> {
     }
 
     fn atomic_load_u32(&mut self, this: Handle<Segment>, offset: u64) -> Result<u32, Error> {
-        let segment = &mut self.table.get_mut(&this)?.raw;
-        Ok(segment.with_u32(offset, false, |word| word.load(SeqCst))?)
+        self.on(&this, |segment| {
+            segment.with_u32(offset, false, |word| word.load(SeqCst))
+        })
     }
 
     fn atomic_store_u32(
@@ -171,9 +173,9 @@ impl HostSegment for IpcCtxView<'_> {
         offset: u64,
         value: u32,
     ) -> Result<(), Error> {
-        Ok(self
-            .writable(&this)?
-            .with_u32(offset, true, |word| word.store(value, SeqCst))?)
+        self.on_writable(&this, |segment| {
+            segment.with_u32(offset, true, |word| word.store(value, SeqCst))
+        })
     }
 
     fn atomic_rmw_u32(
@@ -190,7 +192,7 @@ impl HostSegment for IpcCtxView<'_> {
             AtomicOperation::Xor => word.fetch_xor(operand, SeqCst),
             AtomicOperation::Exchange => word.swap(operand, SeqCst),
         };
-        Ok(self.writable(&this)?.with_u32(offset, true, apply)?)
+        self.on_writable(&this, |segment| segment.with_u32(offset, true, apply))
     }
 
     fn atomic_compare_exchange_u32(
@@ -204,12 +206,13 @@ impl HostSegment for IpcCtxView<'_> {
             let exchanged = word.compare_exchange(expected, replacement, SeqCst, SeqCst);
             exchanged.unwrap_or_else(|now| now)
         };
-        Ok(self.writable(&this)?.with_u32(offset, true, apply)?)
+        self.on_writable(&this, |segment| segment.with_u32(offset, true, apply))
     }
 
     fn atomic_load_u64(&mut self, this: Handle<Segment>, offset: u64) -> Result<u64, Error> {
-        let segment = &mut self.table.get_mut(&this)?.raw;
-        Ok(segment.with_u64(offset, false, |word| word.load(SeqCst))?)
+        self.on(&this, |segment| {
+            segment.with_u64(offset, false, |word| word.load(SeqCst))
+        })
     }
 
     fn atomic_store_u64(
@@ -218,9 +221,9 @@ impl HostSegment for IpcCtxView<'_> {
         offset: u64,
         value: u64,
     ) -> Result<(), Error> {
-        Ok(self
-            .writable(&this)?
-            .with_u64(offset, true, |word| word.store(value, SeqCst))?)
+        self.on_writable(&this, |segment| {
+            segment.with_u64(offset, true, |word| word.store(value, SeqCst))
+        })
     }
 
     fn atomic_rmw_u64(
@@ -237,7 +240,7 @@ impl HostSegment for IpcCtxView<'_> {
             AtomicOperation::Xor => word.fetch_xor(operand, SeqCst),
             AtomicOperation::Exchange => word.swap(operand, SeqCst),
         };
-        Ok(self.writable(&this)?.with_u64(offset, true, apply)?)
+        self.on_writable(&this, |segment| segment.with_u64(offset, true, apply))
     }
 
     fn atomic_compare_exchange_u64(
@@ -251,7 +254,7 @@ impl HostSegment for IpcCtxView<'_> {
             let exchanged = word.compare_exchange(expected, replacement, SeqCst, SeqCst);
             exchanged.unwrap_or_else(|now| now)
         };
-        Ok(self.writable(&this)?.with_u64(offset, true, apply)?)
+        self.on_writable(&this, |segment| segment.with_u64(offset, true, apply))
     }
 
     async fn wait(
@@ -261,13 +264,13 @@ impl HostSegment for IpcCtxView<'_> {
         expected: u32,
         timeout: Option<u64>,
     ) -> Result<WaitOutcome, Error> {
-        let word = self.table.get_mut(&this)?.raw.waitable(offset)?;
+        let word = self.on(&this, |segment| segment.waitable(offset))?;
         let waits = self.ctx.host().waits();
         let patience = self.ctx.patience(timeout);
         let waited = waits
             .changed(word, expected, patience, self.ctx.canceller_ref())
-            .await?;
-        Ok(if waited {
+            .await;
+        Ok(if self.ctx.waited(waited, timeout)? {
             WaitOutcome::Woken
         } else {
             WaitOutcome::NotEqual
@@ -275,7 +278,7 @@ impl HostSegment for IpcCtxView<'_> {
     }
 
     fn notify(&mut self, this: Handle<Segment>, offset: u64, count: u32) -> Result<u32, Error> {
-        let word = self.writable(&this)?.waitable(offset)?;
+        let word = self.on_writable(&this, |segment| segment.waitable(offset))?;
         Ok(Word::Segment(word.into()).wake(count)?)
     }
 
@@ -304,7 +307,7 @@ impl IpcCtxView<'_> {
         offset: u64,
         data: &[u8],
     ) -> Result<(), Error> {
-        Ok(self.writable(this)?.write(offset, data)?)
+        self.on_writable(this, |segment| segment.write(offset, data))
     }
 
     pub(super) fn read_list(
@@ -315,8 +318,7 @@ impl IpcCtxView<'_> {
         bytes: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let length = length.min(LONGEST_READ) as usize;
-        let segment = &mut self.table.get_mut(this)?.raw;
-        Ok(segment.read(offset, length, bytes)?)
+        self.on(this, |segment| segment.read(offset, length, bytes))
     }
 
     pub(super) fn read_segment(
@@ -325,7 +327,7 @@ impl IpcCtxView<'_> {
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<u64, Error> {
-        let read = self.table.get_mut(this)?.raw.read_into(offset, buffer)?;
+        let read = self.on(this, |segment| segment.read_into(offset, buffer))?;
         Ok(read as u64)
     }
 
@@ -364,13 +366,25 @@ impl IpcCtxView<'_> {
         self.open_window(&region, part)
     }
 
-    /// The object behind a handle that was opened for writing.
-    fn writable(&mut self, this: &Handle<Segment>) -> Result<&mut SharedMemory, Error> {
+    /// Does something with the object behind a handle.
+    fn on<T>(
+        &mut self,
+        this: &Handle<Segment>,
+        operation: impl FnOnce(&mut SharedMemory) -> sys::Result<T>,
+    ) -> Result<T, Error> {
         let segment = self.table.get_mut(this)?;
-        if segment.may_write {
-            Ok(&mut segment.raw)
-        } else {
-            Err(ErrorCode::Access.into())
+        operation(&mut segment.raw).map_err(|errno| refused(self.ctx, &segment.permit, errno))
+    }
+
+    /// As [`Self::on`], if it was opened for writing.
+    fn on_writable<T>(
+        &mut self,
+        this: &Handle<Segment>,
+        operation: impl FnOnce(&mut SharedMemory) -> sys::Result<T>,
+    ) -> Result<T, Error> {
+        match self.table.get(this)?.may_write {
+            true => self.on(this, operation),
+            false => Err(ErrorCode::Access.into()),
         }
     }
 }
@@ -389,33 +403,49 @@ impl Segment {
             return Err(ctx.deny(KIND, &self.permit.guest_name, &[Right::Resize], false));
         }
         check_size(ctx, &self.permit, size)?;
-        let charge = self
-            .charge
-            .get_or_insert_with(|| ctx.created().grown(self.identity));
-        let mut bytes = charge.bytes();
-        let taken = bytes.as_ref().map_or(0, Reservation::amount);
+        if self.charge.is_none() {
+            self.charge = ctx.created().grown(self.identity);
+        }
+        let taken = self.charge.as_ref().map_or(0, |charge| charge.amount());
         // What the guest pays for is what it made: all of its own object, and of
         // another's the part that it added.
         let wanted = if created {
             size
         } else {
-            (taken + size).saturating_sub(before)
+            taken.saturating_add(size).saturating_sub(before)
         };
-        match &mut *bytes {
-            Some(bytes) => bytes
-                .resize(wanted)
-                .map_err(|exceeded| ctx.over(&exceeded))?,
-            None => *bytes = Some(ctx.reserve(Resource::ShmBytes, wanted)?),
+        let charge = match self.charge.clone() {
+            None if wanted == 0 => None,
+            None => {
+                let count = ctx.reserve(Resource::Created, 1)?;
+                Some(ctx.created().grows(self.identity, count))
+            }
+            charge => charge,
+        };
+        self.charge.clone_from(&charge);
+        if let Some(charge) = &charge {
+            let mut bytes = charge.bytes();
+            match &mut *bytes {
+                Some(bytes) => bytes
+                    .resize(wanted)
+                    .map_err(|exceeded| ctx.over(&exceeded))?,
+                None => *bytes = Some(ctx.reserve(Resource::ShmBytes, wanted)?),
+            }
         }
         let resized = self.raw.resize(size);
         if resized.is_err()
-            && let Some(bytes) = &mut *bytes
+            && let Some(charge) = charge
+            && let Some(bytes) = &mut *charge.bytes()
         {
             // Less than now, or what was there a moment ago: it cannot fail.
             let _ = bytes.resize(taken);
         }
-        Ok(resized?)
+        resized.map_err(|errno| refused(ctx, &self.permit, errno))
     }
+}
+
+fn refused(ctx: &IpcCtx, permit: &Permit, errno: Errno) -> Error {
+    ctx.refused(KIND, permit, Refusal::of_memory(errno))
 }
 
 fn create(
@@ -429,7 +459,8 @@ fn create(
     let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
     let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
     let created = |identity| pending.created(identity);
-    let raw = SharedMemory::create(&permit.host_name, mode, size, created)?;
+    let raw = SharedMemory::create(&permit.host_name, mode, size, created)
+        .map_err(|errno| refused(ctx, permit, errno))?;
     let entry = pending.finish();
     ctx.created()
         .add(KIND, permit, raw.identity()?, &charge, entry);

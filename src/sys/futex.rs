@@ -3,9 +3,9 @@
 //! References: Linux `futex(2)`, `futex_waitv(2)` (since 5.16), the
 //! layout of `sem_t` in glibc (`nptl/sem_waitcommon.c`).
 
-use super::semaphore::Semaphore;
+use super::semaphore::{Sample, Semaphore};
 use super::shared_memory::MappedWord;
-use super::{Errno, Result};
+use super::{Errno, Result, limits};
 use rustix::thread::futex::{self, Flags, Wait, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::time::{ClockId, Timespec};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -105,6 +105,28 @@ pub(crate) fn acquire_within(semaphore: &Arc<Semaphore>, limit: Duration) -> Res
     acquired
 }
 
+/// Gives a semaphore a token and wakes a waiter, as `sem_post` of glibc does; `None` if
+/// it is not known how semaphores look here. `Errno::OVERFLOW` at the greatest value.
+pub(super) fn post(semaphore: &Semaphore) -> Option<Result<()>> {
+    if !semaphore_layout_is_known() {
+        return None;
+    }
+    let greatest = u64::from(limits::semaphore_value_max());
+    // A peer may have written a value that is greater still. One more must not become
+    // one of the waiters.
+    let more = |state: u64| (state % ONE_WAITER < greatest).then(|| state + 1);
+    let word = semaphore.state_word();
+    let posted = word
+        .fetch_update(Ordering::Release, Ordering::Relaxed, more)
+        .map_err(|_| Errno::OVERFLOW);
+    Some(posted.map(|before| {
+        if before >= ONE_WAITER {
+            // It fails only where the object has been cut, and nobody waits there.
+            let _ = futex::wake(semaphore.value_word(), Flags::empty(), 1);
+        }
+    }))
+}
+
 /// A word of the process's own, to end [`wait_any`] from another thread.
 #[derive(Default)]
 pub(crate) struct Bell {
@@ -191,28 +213,25 @@ fn has_waitv() -> bool {
 }
 
 fn layout_is_known() -> bool {
-    let name = format!("/posix-ipc.self-test.{:016x}", rand::random::<u64>());
-    let Ok(semaphore) = Semaphore::create(&name, 0o600, 3, |_| {}) else {
+    let Ok(semaphore) = Sample::new(3) else {
         return false;
     };
-    let _ = super::semaphore::unlink(&name);
-    let state = || semaphore.state_word().load(Ordering::SeqCst);
-    if state() != 3 {
+    if semaphore.state() != 3 {
         return false;
     }
-    if (0..3).any(|_| semaphore.try_acquire().is_err()) || state() != 0 {
+    if (0..3).any(|_| semaphore.try_acquire().is_err()) || semaphore.state() != 0 {
         return false;
     }
     // A waiter of the C library must show, and be gone when it has been posted to.
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| semaphore.wait_in_library(Duration::from_secs(5)));
+        let waiter = scope.spawn(|| semaphore.acquire_within(Duration::from_secs(5)));
         let end = Instant::now() + Duration::from_secs(2);
-        while state() != ONE_WAITER && Instant::now() < end {
+        while semaphore.state() != ONE_WAITER && Instant::now() < end {
             std::thread::yield_now();
         }
-        let seen = state() == ONE_WAITER;
+        let seen = semaphore.state() == ONE_WAITER;
         let posted = semaphore.release();
         let woken = waiter.join();
-        seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && state() == 0
+        seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && semaphore.state() == 0
     })
 }

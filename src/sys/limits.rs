@@ -1,8 +1,11 @@
 //! The limits of the running system.
 //!
-//! References: POSIX `sysconf`, Linux `mq_overview(7)`.
+//! References: POSIX `sysconf`, Linux `mq_overview(7)`, `getrlimit(2)`, `tmpfs(5)`.
 
+use super::Errno;
 use super::message_queue::QueueSize;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Resource;
 
 /// `SEM_VALUE_MAX`.
 pub(crate) fn semaphore_value_max() -> u32 {
@@ -49,4 +52,115 @@ fn queue_setting(name: &str, otherwise: u32) -> u32 {
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(otherwise)
+}
+
+/// Why the system has refused a call, and which limit of its was met if it was one.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) errno: Errno,
+    /// The limit, how to look at it and how to raise it, for the host's log.
+    pub(crate) limit: Option<String>,
+}
+
+impl Refusal {
+    /// By a call on shared memory or on a semaphore, which is a file there too.
+    pub(crate) fn of_memory(errno: Errno) -> Self {
+        let limit = match errno {
+            Errno::NOSPC => Some(
+                "the file system /dev/shm is full; `df /dev/shm` shows it, \
+                 `mount -o remount,size=SIZE /dev/shm` makes it larger"
+                    .into(),
+            ),
+            Errno::NOMEM => {
+                let most = setting("/proc/sys/vm/max_map_count");
+                Some(format!(
+                    "the system has no memory left, or this process has the most mappings that \
+                     it may have ({most}); `sysctl vm.max_map_count` shows it, \
+                     `sysctl -w vm.max_map_count=N` raises it"
+                ))
+            }
+            errno => of_files(errno),
+        };
+        Self { errno, limit }
+    }
+
+    /// By a call on a queue, which was to be created with this size if one is given.
+    pub(crate) fn of_queue(errno: Errno, size: Option<QueueSize>) -> Self {
+        let limit = match errno {
+            // Which of two limits it is the call does not say.
+            Errno::MFILE if has_descriptors() => {
+                let most = rustix::process::getrlimit(Resource::Msgqueue).current;
+                Some(format!(
+                    "all queues of this user together take the most bytes that they may \
+                     (RLIMIT_MSGQUEUE, {}); `ulimit -q` shows it, \
+                     `prlimit --msgqueue=BYTES COMMAND` raises it",
+                    number(most)
+                ))
+            }
+            Errno::NOSPC => {
+                let most = setting("/proc/sys/fs/mqueue/queues_max");
+                Some(format!(
+                    "the system has the most queues that it may have ({most}); \
+                     `sysctl fs.mqueue.queues_max` shows it, \
+                     `sysctl -w fs.mqueue.queues_max=N` raises it"
+                ))
+            }
+            Errno::INVAL => size.and_then(too_large),
+            errno => of_files(errno),
+        };
+        Self { errno, limit }
+    }
+}
+
+/// Which maximum of the system a queue would exceed.
+fn too_large(size: QueueSize) -> Option<String> {
+    let most = queue_maximums();
+    [
+        ("messages", size.max_messages, most.max_messages, "msg_max"),
+        (
+            "bytes in a message",
+            size.max_message_size,
+            most.max_message_size,
+            "msgsize_max",
+        ),
+    ]
+    .into_iter()
+    .find(|(_, asked, most, _)| asked > most)
+    .map(|(what, asked, most, setting)| {
+        format!(
+            "the system allows a queue {most} {what} and not {asked}; \
+             `sysctl fs.mqueue.{setting}` shows it, `sysctl -w fs.mqueue.{setting}=N` raises it"
+        )
+    })
+}
+
+fn of_files(errno: Errno) -> Option<String> {
+    match errno {
+        Errno::MFILE => {
+            let most = rustix::process::getrlimit(Resource::Nofile).current;
+            Some(format!(
+                "this process has the most open files that it may have (RLIMIT_NOFILE, {}); \
+                 `ulimit -n` shows it, `ulimit -n N` raises it",
+                number(most)
+            ))
+        }
+        Errno::NFILE => Some(format!(
+            "the system has the most open files that it may have ({}); \
+             `sysctl fs.file-max` shows it, `sysctl -w fs.file-max=N` raises it",
+            setting("/proc/sys/fs/file-max")
+        )),
+        _ => None,
+    }
+}
+
+fn has_descriptors() -> bool {
+    rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).is_ok()
+}
+
+fn number(limit: Option<u64>) -> String {
+    limit.map_or_else(|| "unlimited".into(), |limit| limit.to_string())
+}
+
+fn setting(path: &str) -> String {
+    std::fs::read_to_string(path).map_or_else(|_| "unknown".into(), |text| text.trim().into())
 }

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+mod close;
 pub(crate) mod futex;
 mod guard;
 pub(crate) mod guest;

@@ -7,18 +7,18 @@
 //! registration and not to the process.
 //!
 //! One thing does belong to the process: closing any descriptor of the queue removes
-//! the registration, whoever in the process made it. So while there is one, queues
-//! are not closed but put aside.
+//! the registration, whoever in the process made it. So while there is one, another
+//! process closes them, see [`super::close`].
 //!
 //! References: POSIX `mq_notify`, Linux `mq_notify(2)`, and for the datagram
 //! glibc `sysdeps/unix/sysv/linux/mq_notify.c`.
 
 use super::message_queue::MessageQueue;
-use super::{Errno, Identity, Result, check};
+use super::{Errno, Identity, Result, check, close};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socket_with};
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -45,8 +45,7 @@ impl Registration {
         let identity = queue.identity()?;
         let mut registered = registered();
         notify(&queue, Some(&socket))?;
-        registered.insert(identity, Vec::new());
-        COUNT.store(registered.len(), Ordering::SeqCst);
+        registered.insert(identity);
         drop(registered);
         Ok(Self {
             socket,
@@ -97,11 +96,9 @@ impl Registration {
         self.state.load(Ordering::SeqCst)
     }
 
-    /// Closes what was put aside.
     fn end(&self, state: u8, registered: &mut Registered) {
         self.state.store(state, Ordering::SeqCst);
         registered.remove(&self.identity);
-        COUNT.store(registered.len(), Ordering::SeqCst);
     }
 
     /// Registers the socket with the poller of the current Tokio runtime. It becomes
@@ -126,14 +123,10 @@ impl Drop for Registration {
     }
 }
 
-/// The queues with a registration of this process, and their descriptors that
-/// should have been closed meanwhile.
-type Registered = HashMap<Identity, Vec<OwnedFd>>;
+/// The queues with a registration of this process.
+type Registered = HashSet<Identity>;
 
 static REGISTERED: LazyLock<Mutex<Registered>> = LazyLock::new(Mutex::default);
-
-/// How many there are, so that closing a queue need not look when there is none.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 fn registered() -> MutexGuard<'static, Registered> {
     REGISTERED
@@ -141,16 +134,19 @@ fn registered() -> MutexGuard<'static, Registered> {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Closes a descriptor of a queue, or puts it aside until that removes nothing.
+/// Closes a descriptor of a queue. That ends no registration, unless there can be no
+/// child: then whoever registered learns of it.
 pub(super) fn close(descriptor: OwnedFd) {
-    if COUNT.load(Ordering::SeqCst) == 0 {
-        return;
-    }
-    let Ok(stat) = rustix::fs::fstat(&descriptor) else {
-        return;
+    // Until it is closed, so that nobody registers in between.
+    let registered = registered();
+    let is_registered = || {
+        let stat = rustix::fs::fstat(&descriptor);
+        stat.is_ok_and(|stat| registered.contains(&Identity::of(&stat)))
     };
-    if let Some(aside) = registered().get_mut(&Identity::of(&stat)) {
-        aside.push(descriptor);
+    if registered.is_empty() || !is_registered() {
+        drop(descriptor);
+    } else if let Err(errno) = close::by_another(descriptor) {
+        tracing::warn!("a notification of a queue is lost: no child can be made: {errno}");
     }
 }
 
@@ -251,14 +247,27 @@ mod tests {
         assert!(second.is_delivered());
     }
 
+    /// Descriptors that were kept open as long as there is a registration would be a way
+    /// to use up those of the process.
     #[test]
-    fn queues_that_were_put_aside_are_closed_in_the_end() {
+    fn a_queue_with_a_registration_is_closed_all_the_same() {
         let (one, two) = two();
         let identity = one.identity().unwrap();
         let registration = Registration::new(two.clone()).unwrap();
+        let open = || {
+            let of_queue = |descriptor: &std::ffi::OsString| {
+                let path = std::path::Path::new("/proc/self/fd").join(descriptor);
+                rustix::fs::stat(path).is_ok_and(|stat| Identity::of(&stat) == identity)
+            };
+            let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+            let descriptors = descriptors.flatten().map(|entry| entry.file_name());
+            descriptors.filter(of_queue).count()
+        };
+        assert_eq!(open(), 2);
         drop(one);
-        assert_eq!(registered().get(&identity).map(Vec::len), Some(1));
-        drop(registration);
-        assert_eq!(registered().get(&identity).map(Vec::len), None);
+        assert_eq!(open(), 1);
+        assert!(!registration.is_over());
+        two.try_send(b"it", 0).unwrap();
+        assert!(registration.is_delivered());
     }
 }

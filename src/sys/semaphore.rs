@@ -4,12 +4,13 @@
 
 use super::guard::Guard;
 use super::memory_file::{self, MemoryFile};
-use super::{Errno, Identity, Result, TRUNCATED, c_name, check, last_errno};
+use super::{Errno, Identity, Result, TRUNCATED, c_name, check, futex, last_errno};
 use rustix::fs::{FileType, Mode, OFlags};
+use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -127,37 +128,32 @@ impl Semaphore {
         self.whole(check(unsafe { libc::sem_trywait(self.raw.as_ptr()) }))
     }
 
-    /// `sem_clockwait` on the monotonic clock; blocks this thread for up to
-    /// `limit`, then `Errno::TIMEDOUT`. An interrupted wait goes on.
-    ///
-    /// Only for semaphores that no peer can reach: if one shrinks the file while the
-    /// C library waits, the C library ends the process.
+    /// Waits as a native program does.
+    #[cfg(test)]
     pub(crate) fn wait_in_library(&self, limit: Duration) -> Result<()> {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let end = Duration::new(now.tv_sec as u64, now.tv_nsec as u32).saturating_add(limit);
-        let end = libc::timespec {
-            tv_sec: libc::time_t::try_from(end.as_secs()).unwrap_or(libc::time_t::MAX),
-            tv_nsec: end.subsec_nanos().into(),
-        };
-        loop {
-            // SAFETY: the semaphore is open and the time a valid one.
-            let result = unsafe { sem_clockwait(self.raw.as_ptr(), libc::CLOCK_MONOTONIC, &end) };
-            match self.whole(check(result)) {
-                Err(Errno::INTR) => {}
-                done => return done,
-            }
+        // SAFETY: the semaphore is open.
+        self.whole(unsafe { wait_in_library(self.raw.as_ptr(), limit) })
+    }
+
+    /// What `sem_post` does, and the C library's own only where its semaphores are not
+    /// known: it ends the process when what a peer has written into the semaphore makes
+    /// the system call in it fail.
+    pub(crate) fn release(&self) -> Result<()> {
+        match futex::post(self) {
+            Some(posted) => self.whole(posted),
+            None => self.release_in_library(),
         }
     }
 
     /// `sem_post`.
-    pub(crate) fn release(&self) -> Result<()> {
+    fn release_in_library(&self) -> Result<()> {
         // SAFETY: the semaphore is open.
         self.whole(check(unsafe { libc::sem_post(self.raw.as_ptr()) }))
     }
 
     /// The result of a call on the semaphore, unless a peer has shrunk the file:
     /// then the call worked on nothing that anybody shares.
-    fn whole(&self, result: Result<libc::c_int>) -> Result<()> {
+    fn whole<T>(&self, result: Result<T>) -> Result<()> {
         if self.guard.faulted() {
             Err(TRUNCATED)
         } else {
@@ -192,6 +188,83 @@ impl Drop for Semaphore {
     }
 }
 
+/// A semaphore without a name, for no one but this process: for a look at how the C
+/// library keeps one.
+pub(super) struct Sample(Box<UnsafeCell<libc::sem_t>>);
+
+// SAFETY: POSIX semaphores are made for being used by several threads at once.
+unsafe impl Sync for Sample {}
+
+impl Sample {
+    /// `sem_init`, as for sharing it between processes.
+    pub(super) fn new(value: u32) -> Result<Self> {
+        // SAFETY: a `sem_t` is plain data, for which zero is valid.
+        let this = Self(Box::new(UnsafeCell::new(unsafe { std::mem::zeroed() })));
+        // SAFETY: it has its place for as long as it lives.
+        check(unsafe { libc::sem_init(this.0.get(), SHARED, value) }).map(|_| this)
+    }
+
+    /// Its first 64 bits.
+    pub(super) fn state(&self) -> u64 {
+        // SAFETY: a `sem_t` is at least 32 bytes, aligned to 8, and accessed by atomics.
+        unsafe { AtomicU64::from_ptr(self.0.get().cast()) }.load(Ordering::SeqCst)
+    }
+
+    /// `sem_trywait`.
+    pub(super) fn try_acquire(&self) -> Result<()> {
+        // SAFETY: the semaphore is initialized.
+        check(unsafe { libc::sem_trywait(self.0.get()) }).map(|_| ())
+    }
+
+    /// `sem_clockwait` for up to `limit`.
+    pub(super) fn acquire_within(&self, limit: Duration) -> Result<()> {
+        // SAFETY: the semaphore is initialized.
+        unsafe { wait_in_library(self.0.get(), limit) }.map(|_| ())
+    }
+
+    /// `sem_post`.
+    pub(super) fn release(&self) -> Result<()> {
+        // SAFETY: the semaphore is initialized.
+        check(unsafe { libc::sem_post(self.0.get()) }).map(|_| ())
+    }
+}
+
+impl Drop for Sample {
+    fn drop(&mut self) {
+        // SAFETY: the semaphore is initialized, and nobody can be waiting for it.
+        unsafe { libc::sem_destroy(self.0.get()) };
+    }
+}
+
+/// `sem_clockwait` on the monotonic clock; blocks this thread for up to `limit`, then
+/// `Errno::TIMEDOUT`. An interrupted wait goes on.
+///
+/// Only for semaphores that no peer can reach: if one shrinks the file while the C
+/// library waits, the C library ends the process.
+///
+/// # Safety
+///
+/// The semaphore must be initialized or open.
+unsafe fn wait_in_library(semaphore: *mut libc::sem_t, limit: Duration) -> Result<libc::c_int> {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let end = Duration::new(now.tv_sec as u64, now.tv_nsec as u32).saturating_add(limit);
+    let end = libc::timespec {
+        tv_sec: libc::time_t::try_from(end.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: end.subsec_nanos().into(),
+    };
+    loop {
+        // SAFETY: the caller has seen to the semaphore, and the time is a valid one.
+        let result = unsafe { sem_clockwait(semaphore, libc::CLOCK_MONOTONIC, &end) };
+        match check(result) {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+    }
+}
+
+/// For `sem_init`.
+const SHARED: libc::c_int = 1;
+
 /// Held while the C library's table of open semaphores changes and our guards with it:
 /// it gives the mapping that it has to whoever opens a semaphore again, also one that
 /// has faulted, and the guards are what tells.
@@ -204,7 +277,6 @@ fn table() -> MutexGuard<'static, ()> {
 
 /// What the file of a new semaphore holds.
 fn initial(value: u32) -> Result<[u8; size_of::<libc::sem_t>()]> {
-    const SHARED: libc::c_int = 1;
     let mut image = [0; size_of::<libc::sem_t>()];
     // SAFETY: a `sem_t` is plain data, for which zero is valid; it is copied out
     // before anybody uses it.

@@ -9,6 +9,7 @@ use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 ///
 /// Everything that reads or writes it goes through a guarded mapping, so that a
 /// peer can shrink the object at any moment: the call then fails with
-/// [`TRUNCATED`] or comes back short, and the next one maps what is left.
+/// [`TRUNCATED`] or comes back short, and the next one maps what is left. Pages come
+/// with their first use: where the file system has none left, the call fails with
+/// [`Errno::NOSPC`].
 pub(crate) struct SharedMemory {
     descriptor: Arc<OwnedFd>,
     writable: bool,
@@ -122,14 +125,15 @@ impl SharedMemory {
         }
         bytes.reserve_exact(length);
         let buffer = &mut bytes.spare_capacity_mut()[..length];
-        self.mapping(offset, length)?
-            .copy_out(offset as usize, buffer);
+        self.mapping(offset, length)?.copy_out(offset, buffer);
         // SAFETY: that many bytes have just been written, the capacity allowing.
         unsafe { bytes.set_len(length) };
         match self.intact() {
             // Shrunk while we were reading: what was copied of its end is zeros
             // that nobody wrote.
             Err(TRUNCATED) => bytes.truncate(self.size_from(offset)?),
+            // What has no page yet is zeros.
+            Err(Errno::NOSPC) => {}
             intact => intact?,
         }
         Ok(())
@@ -146,9 +150,10 @@ impl SharedMemory {
             return Ok(0);
         }
         self.mapping(offset, length)?
-            .copy_over(offset as usize, &mut buffer[..length]);
+            .copy_over(offset, &mut buffer[..length]);
         match self.intact() {
             Err(TRUNCATED) => Ok(length.min(self.size_from(offset)?)),
+            Err(Errno::NOSPC) => Ok(length),
             intact => intact.map(|()| length),
         }
     }
@@ -158,14 +163,12 @@ impl SharedMemory {
     /// then there is no need to ask the system for the size, which takes longer than to copy
     /// a page.
     fn shows(&mut self, offset: u64, length: usize) -> bool {
-        let end = offset.checked_add(length as u64);
-        let Some(last) = end.and_then(|end| end.checked_sub(1)) else {
+        let Some(end) = offset.checked_add(length as u64) else {
             return false;
         };
-        let seen = self
-            .mapping
-            .as_ref()
-            .is_some_and(|mapping| last < mapping.size as u64 && mapping.byte(last as usize) != 0);
+        let seen = self.mapping.as_ref().is_some_and(|mapping| {
+            offset < end && mapping.covers(&(offset..end)) && mapping.byte(end - 1) != 0
+        });
         // The look itself may have met the end: then there is no mapping any more.
         self.intact().is_ok() && seen
     }
@@ -204,8 +207,7 @@ impl SharedMemory {
         if data.is_empty() {
             return Ok(());
         }
-        self.mapping(offset, data.len())?
-            .copy_in(offset as usize, data);
+        self.mapping(offset, data.len())?.copy_in(offset, data);
         self.intact()
     }
 
@@ -244,17 +246,14 @@ impl SharedMemory {
             return Err(Errno::INVAL);
         }
         let mapping = self.mapping(offset, size)?;
-        Ok(mapping.at(offset as usize))
+        Ok(mapping.at(offset))
     }
 
     /// The word at an offset as something to wait on, which keeps it mapped.
     pub(crate) fn waitable(&mut self, offset: u64) -> Result<MappedWord> {
         self.word(offset, size_of::<u32>(), false)?;
         let mapping = self.mapping.clone().ok_or(TRUNCATED)?;
-        Ok(MappedWord {
-            mapping,
-            offset: offset as usize,
-        })
+        Ok(MappedWord { mapping, offset })
     }
 
     /// A mapping that covers the range. Made at the first use and again when the
@@ -264,18 +263,16 @@ impl SharedMemory {
         let covered = self
             .mapping
             .as_ref()
-            .is_some_and(|mapping| end <= mapping.size as u64);
+            .is_some_and(|mapping| mapping.covers(&(offset..end)));
         if !covered {
             let size = self.size()?;
             if end > size {
                 return Err(TRUNCATED);
             }
             self.mapping = None;
-            self.mapping = Some(Arc::new(Mapping::new(
-                self.descriptor.as_fd(),
-                size,
-                self.writable,
-            )?));
+            let part = part_to_map(size, offset..end);
+            let mapping = Mapping::new(self.descriptor.clone(), part, self.writable)?;
+            self.mapping = Some(mapping.into());
         }
         self.mapping.as_deref().ok_or(TRUNCATED)
     }
@@ -284,15 +281,14 @@ impl SharedMemory {
     /// the mapping shows pages of zeros in places and is given up.
     #[inline]
     fn intact(&mut self) -> Result<()> {
-        if self
+        let intact = self
             .mapping
             .as_ref()
-            .is_some_and(|mapping| mapping.guard.faulted())
-        {
+            .map_or(Ok(()), |mapping| mapping.intact());
+        if intact.is_err() {
             self.mapping = None;
-            return Err(TRUNCATED);
         }
-        Ok(())
+        intact
     }
 }
 
@@ -305,7 +301,7 @@ impl AsFd for SharedMemory {
 /// A word of an object that stays mapped while somebody waits on it.
 pub(crate) struct MappedWord {
     mapping: Arc<Mapping>,
-    offset: usize,
+    offset: u64,
 }
 
 impl MappedWord {
@@ -318,20 +314,31 @@ impl MappedWord {
     /// Loads the word, unless its object no longer reaches so far.
     pub(crate) fn load(&self) -> Result<u32> {
         let value = self.get().load(Ordering::SeqCst);
-        if self.mapping.guard.faulted() {
-            Err(TRUNCATED)
-        } else {
-            Ok(value)
-        }
+        self.mapping.intact().map(|()| value)
     }
 }
 
-/// All of an object as it was when it was mapped. No Rust reference to its bytes
+/// What to map of an object of this size for an access to this range: all of it, unless
+/// that is very large. A peer can make an object of any size without any memory, and the
+/// addresses of the process are for all guests.
+fn part_to_map(size: u64, range: Range<u64>) -> Range<u64> {
+    const LARGEST: u64 = 1 << 30;
+    if size <= LARGEST {
+        return 0..size;
+    }
+    let start = range.start - range.start % LARGEST;
+    start..size.min(start.saturating_add(LARGEST)).max(range.end)
+}
+
+/// Part of an object as it was when it was mapped. No Rust reference to its bytes
 /// is ever made, because peers change them at any time.
 struct Mapping {
     start: *mut u8,
+    /// Where in the object it starts.
+    offset: u64,
     size: usize,
     guard: ManuallyDrop<Guard>,
+    descriptor: Arc<OwnedFd>,
 }
 
 // SAFETY: the mapping is plain memory; access to it is by atomics and by copies
@@ -341,8 +348,9 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(descriptor: BorrowedFd<'_>, size: u64, writable: bool) -> Result<Self> {
-        let size = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
+    fn new(descriptor: Arc<OwnedFd>, part: Range<u64>, writable: bool) -> Result<Self> {
+        let offset = part.start;
+        let size = usize::try_from(part.end - offset).map_err(|_| Errno::NOMEM)?;
         let protection = if writable {
             ProtFlags::READ | ProtFlags::WRITE
         } else {
@@ -356,34 +364,73 @@ impl Mapping {
                 size,
                 protection,
                 MapFlags::SHARED,
-                descriptor,
-                0,
+                &descriptor,
+                offset,
             )?;
             let guard = ManuallyDrop::new(Guard::new(start, size));
             Ok(Self {
                 start: start.cast(),
+                offset,
                 size,
                 guard,
+                descriptor,
             })
         }
     }
 
-    fn at(&self, offset: usize) -> *mut u8 {
-        debug_assert!(offset < self.size);
-        // SAFETY: every caller has checked the offset against the size.
-        unsafe { self.start.add(offset) }
+    /// Whether no access to the mapping has faulted, or why one has.
+    #[inline]
+    fn intact(&self) -> Result<()> {
+        match self.guard.faulted() {
+            false => Ok(()),
+            true => Err(self.why_faulted()),
+        }
+    }
+
+    #[cold]
+    fn why_faulted(&self) -> Errno {
+        let stat = rustix::fs::fstat(&self.descriptor);
+        let is_whole = stat.is_ok_and(|stat| stat.st_size as u64 >= self.end());
+        let is_full = || {
+            let statistics = rustix::fs::fstatvfs(&self.descriptor);
+            statistics.is_ok_and(|statistics| statistics.f_bavail == 0)
+        };
+        match is_whole && is_full() {
+            true => Errno::NOSPC,
+            false => TRUNCATED,
+        }
+    }
+
+    /// Where in the object it ends.
+    fn end(&self) -> u64 {
+        self.offset + self.size as u64
+    }
+
+    fn covers(&self, range: &Range<u64>) -> bool {
+        self.offset <= range.start && range.end <= self.end()
+    }
+
+    /// How much it has from an offset of the object on.
+    fn room(&self, offset: u64) -> usize {
+        (self.end() - offset) as usize
+    }
+
+    fn at(&self, offset: u64) -> *mut u8 {
+        debug_assert!((self.offset..self.end()).contains(&offset));
+        // SAFETY: every caller has found that the mapping covers the offset.
+        unsafe { self.start.add((offset - self.offset) as usize) }
     }
 
     /// The byte at an offset, or 0 if a peer has cut it off.
-    fn byte(&self, offset: usize) -> u8 {
+    fn byte(&self, offset: u64) -> u8 {
         // SAFETY: the byte is mapped, and all parties access it atomically or not through
         // Rust.
         unsafe { AtomicU8::from_ptr(self.at(offset)) }.load(Ordering::Relaxed)
     }
 
     /// Copies as much as the mapping has and the buffer takes.
-    fn copy_out(&self, offset: usize, buffer: &mut [MaybeUninit<u8>]) {
-        let length = buffer.len().min(self.size - offset);
+    fn copy_out(&self, offset: u64, buffer: &mut [MaybeUninit<u8>]) {
+        let length = buffer.len().min(self.room(offset));
         // SAFETY: the range is inside the mapping. Peers may write at the same
         // time, through other mappings that Rust knows nothing of: the bytes may be
         // torn, which is what the interface says.
@@ -391,14 +438,14 @@ impl Mapping {
     }
 
     /// As [`Self::copy_out`], over bytes that are there already.
-    fn copy_over(&self, offset: usize, buffer: &mut [u8]) {
-        let length = buffer.len().min(self.size - offset);
+    fn copy_over(&self, offset: u64, buffer: &mut [u8]) {
+        let length = buffer.len().min(self.room(offset));
         // SAFETY: as for `copy_out`.
         unsafe { ptr::copy_nonoverlapping(self.at(offset), buffer.as_mut_ptr(), length) }
     }
 
-    fn copy_in(&self, offset: usize, data: &[u8]) {
-        debug_assert!(offset + data.len() <= self.size);
+    fn copy_in(&self, offset: u64, data: &[u8]) {
+        debug_assert!(data.len() <= self.room(offset));
         // SAFETY: as for `copy_out`, and only writable mappings get here.
         unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.at(offset), data.len()) }
     }

@@ -31,6 +31,31 @@ pub fn run(flags: &[&str], guest: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// A command in namespaces of its own, which a shell script sets up: it ends in a `;`,
+/// and the command is its `"$@"`. Where this user must not do that, the test says that
+/// it is skipped, and returns.
+pub fn unshared(namespaces: &[&str], script: &str, command: &Command) -> Option<Command> {
+    let outer = |script: &str| {
+        let mut outer = Command::new("unshare");
+        outer.args(namespaces).args(["sh", "-ec", script, "sh"]);
+        outer
+    };
+    let allowed = outer(&format!("{script} true")).output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: this user cannot have namespaces of its own");
+        return None;
+    }
+    let mut outer = outer(&format!("{script} exec \"$@\""));
+    outer.arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
+        };
+    }
+    Some(outer)
+}
+
 /// What a program has said by its end.
 #[derive(Debug)]
 pub struct Ended {
@@ -101,6 +126,13 @@ impl Running {
     /// Starts a guest that waits to be told what to do.
     pub fn guest(flags: &[&str], probe: &Path) -> Self {
         Self::start(run(flags, probe, &["do"]).stdin(Stdio::piped()))
+    }
+
+    /// A number of its `/proc/PID/status`, such as `VmRSS` in KiB.
+    pub fn status(&self, key: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     pub fn id(&self) -> u32 {

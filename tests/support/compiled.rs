@@ -3,6 +3,9 @@
 // Each test is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+#[allow(clippy::duplicate_mod)]
+pub mod manual;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -53,7 +56,12 @@ impl Program {
         options: impl IntoIterator<Item = O>,
         arguments: impl IntoIterator<Item = S>,
     ) -> Running {
-        let mut command = match self {
+        Running::new(self.command(options).args(arguments))
+    }
+
+    /// What starts it, without arguments: a guest with these options of `posix-ipc run`.
+    pub fn command<O: AsRef<OsStr>>(&self, options: impl IntoIterator<Item = O>) -> Command {
+        match self {
             Self::Native(program) => Command::new(program),
             Self::Script(interpreter, script) => {
                 let mut command = Command::new(interpreter);
@@ -65,8 +73,7 @@ impl Program {
                 command.arg("run").args(options).arg(component);
                 command
             }
-        };
-        Running::new(command.args(arguments))
+        }
     }
 }
 
@@ -250,8 +257,7 @@ pub fn guest_go(folder: &Path) -> Option<Program> {
 
 /// A Rust program, the package in a folder, built for the sandbox.
 pub fn guest_rust(folder: &Path) -> Option<Program> {
-    let target = repository().join("target/guests");
-    let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+    let target = repository().join("target/guests").join(stem(folder));
     let guest = build(folder, "rust.wasm", |output| {
         let mut command = Command::new("sh");
         // Cargo does not say where it puts what it builds.
@@ -272,7 +278,7 @@ pub fn guest_rust(folder: &Path) -> Option<Program> {
         command
             .args(["-c", script, "sh"])
             .arg(folder)
-            .arg(target.join(format!("relay-{name}")))
+            .arg(target)
             .arg(output);
         command
     });
@@ -334,9 +340,7 @@ fn build(
     if let Some(done) = built.get(&key) {
         return done.clone();
     }
-    let parts = source.strip_prefix(repository()).unwrap_or(source);
-    let stem = parts.with_extension("").to_string_lossy().replace('/', "-");
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{stem}.{suffix}"));
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.{suffix}", stem(source)));
     let fresh = place.with_extension(format!("{:016x}", rand::random::<u64>()));
     let mut command = command(&fresh);
     let done = match command.stdin(Stdio::null()).output() {
@@ -356,14 +360,10 @@ fn build(
     done
 }
 
-/// The code blocks of a language in a Markdown file.
-pub fn code_blocks(markdown: &Path, language: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(markdown).unwrap();
-    let opening = format!("```{language}\n");
-    let blocks = text.split(opening.as_str()).skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
+/// A name for what is built of something.
+fn stem(source: &Path) -> String {
+    let path = source.strip_prefix(repository()).unwrap_or(source);
+    path.with_extension("").to_string_lossy().replace('/', "-")
 }
 
 /// Puts a text into a file for a test to build.

@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcView};
+use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcView, limit_store};
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -84,7 +84,9 @@ pub async fn embed(guest: &Path, arguments: &[&str], ipc: IpcCtx) -> Embedded {
         wasi,
         table: ResourceTable::new(),
     };
-    let end = execute(&guest, Store::new(&ENGINE, data)).await;
+    let mut store = Store::new(&ENGINE, data);
+    limit_store(&mut store);
+    let end = execute(&guest, store).await;
     let text = |pipe: MemoryOutputPipe| String::from_utf8_lossy(&pipe.contents()).into_owned();
     Embedded {
         end: match end {

@@ -7,12 +7,13 @@ mod command;
 mod embedded;
 mod guest;
 pub mod language;
+pub mod manual;
 mod names;
 mod native;
 mod peer;
 pub mod scripts;
 
-pub use command::{Ended, Running, posix_ipc, run};
+pub use command::{Ended, Running, posix_ipc, run, unshared};
 pub use embedded::{Embedded, embed};
 pub use guest::guest;
 pub use names::{Names, exists};
@@ -65,7 +66,7 @@ impl Drop for Folder {
 }
 
 /// Says that a test cannot be run here; where nothing may be skipped, it fails.
-fn skip(why: &str) {
+pub fn skip(why: &str) {
     let test = std::thread::current();
     let test = test.name().unwrap_or("a test");
     assert!(

@@ -108,13 +108,3 @@ pub fn all_of(names: &Names) -> Vec<String> {
         ])
         .collect()
 }
-
-/// The code blocks of a language in a Markdown file, each with the line above it.
-pub fn code_blocks(markdown: &Path, language: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(markdown).unwrap();
-    let opening = format!("```{language}\n");
-    let blocks = text.split(opening.as_str()).skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
-}

@@ -169,6 +169,7 @@ struct QuotaTable {
     pollables: Option<u64>,
     windows: Option<u64>,
     window_bytes: Option<Size>,
+    memory: Option<Size>,
     wait: Option<Wait>,
 }
 
@@ -184,6 +185,7 @@ impl QuotaTable {
         quota.pollables = self.pollables.unwrap_or(quota.pollables);
         quota.windows = self.windows.unwrap_or(quota.windows);
         quota.window_bytes = bytes(&self.window_bytes, quota.window_bytes);
+        quota.memory = bytes(&self.memory, quota.memory);
         quota.wait = self.wait.as_ref().map(|wait| wait.0).or(quota.wait);
         quota
     }
@@ -271,7 +273,7 @@ mod tests {
     fn every_key_is_read() {
         let manifest = Manifest::parse(
             r#"
-            quota = { handles = 1, created = 2, shm-bytes = 3, mq-bytes = "4KiB", message-size = 5, pollables = 6, windows = 8, window-bytes = "9KiB", wait = "7ms" }
+            quota = { handles = 1, created = 2, shm-bytes = 3, mq-bytes = "4KiB", message-size = 5, pollables = 6, windows = 8, window-bytes = "9KiB", memory = "10KiB", wait = "7ms" }
             sem = [{ name = "/s", access = "use", life = "open", map = true, undo = false }]
             shm = [{ name = "/m", guest = "/g", access = "ro", life = "own", keep = true, max = 2, max-size = 4096 }]
             mq = [{ name = "/a,b::c", max-msgs = 3, max-msg-size = "1KiB" }]
@@ -300,6 +302,7 @@ mod tests {
             pollables,
             windows,
             window_bytes,
+            memory,
             wait,
             ..
         } = manifest.quota;
@@ -312,9 +315,10 @@ mod tests {
                 message_size,
                 pollables,
                 windows,
-                window_bytes
+                window_bytes,
+                memory
             ],
-            [1, 2, 3, 4096, 5, 6, 8, 9 << 10]
+            [1, 2, 3, 4096, 5, 6, 8, 9 << 10, 10 << 10]
         );
         assert_eq!(wait, Some(Duration::from_millis(7)));
     }

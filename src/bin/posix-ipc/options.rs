@@ -75,6 +75,10 @@ pub struct QuotaOptions {
     #[arg(long, value_name = "SIZE")]
     max_window_bytes: Option<Bytes>,
 
+    /// Bytes of the guest's own memory [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<Bytes>,
+
     /// The longest single wait [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     max_wait: Option<Duration>,
@@ -93,6 +97,7 @@ impl QuotaOptions {
         set(&mut quota.pollables, self.max_pollables);
         set(&mut quota.windows, self.max_windows);
         set(&mut quota.window_bytes, bytes(self.max_window_bytes));
+        set(&mut quota.memory, bytes(self.max_memory));
         quota.wait = self.max_wait.or(quota.wait);
     }
 }

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use wasmtime::Store;
 use wasmtime_posix_ipc::ledger::Folder;
 use wasmtime_posix_ipc::windows::Windows;
-use wasmtime_posix_ipc::{IpcHost, IpcView};
+use wasmtime_posix_ipc::{IpcHost, IpcView, limit_store};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
@@ -80,7 +80,8 @@ impl Args {
             .enable_all()
             .build()
             .context("cannot start")?;
-        let store = Store::new(&engine, Guest::new(ipc, wasi));
+        let mut store = Store::new(&engine, Guest::new(ipc, wasi));
+        limit_store(&mut store);
         let end = runtime.block_on(supervise(command, store, self.timeout))?;
         // A thread of the runtime may sit in a read of standard input for ever.
         runtime.shutdown_background();

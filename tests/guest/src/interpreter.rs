@@ -342,7 +342,7 @@ fn nothing((): ()) -> String {
 }
 
 /// The case of the WIT variant.
-fn word(code: &ErrorCode) -> String {
+pub fn word(code: &ErrorCode) -> String {
     match code {
         ErrorCode::NotPermitted => "not-permitted",
         ErrorCode::Access => "access",

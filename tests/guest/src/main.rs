@@ -6,6 +6,7 @@ mod language;
 #[path = "../../conformance/table.rs"]
 mod table;
 
+mod attacks;
 mod conformance;
 mod interpreter;
 mod peer;
@@ -30,6 +31,7 @@ fn main() {
         ["conformance", prefix] => conformance::main(prefix),
         ["poll", ref arguments @ ..] => pollables::main(arguments),
         ["peer", ref arguments @ ..] => peer::main(arguments),
+        ["attack", ref arguments @ ..] => attacks::main(arguments),
         ["process", ref arguments @ ..] => process::main(arguments),
         _ => panic!("unknown arguments: {arguments:?}"),
     }
