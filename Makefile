@@ -57,12 +57,15 @@ relay: setup ## The example relay, in its compiled languages
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/relay/rust/Cargo.toml
 
 # Where the posix-ipc of this tree looks for them.
-runtimes: setup target/runtimes/python.wasm ## The components that run scripts
+runtimes: setup target/runtimes/python.wasm target/runtimes/js.wasm ## The components that run scripts
 
-WIT := $(shell find wit guest-sdk/python/wit -type f)
+WIT := $(shell find wit guest-sdk/wit -type f)
 
 target/runtimes/python.wasm: $(WIT) $(shell find guest-sdk/python/src guest-sdk/python/runtime guest-sdk/python/build-runtime -type f)
 	guest-sdk/python/build-runtime $@
+
+target/runtimes/js.wasm: $(shell find guest-sdk/js guest-sdk/rust -path '*/target' -prune -o -type f -print)
+	guest-sdk/js/build-runtime $@
 
 engines: ## Windows on engines that cannot have them: builds another wasmtime
 	cargo test --manifest-path tests/engines/Cargo.toml --target-dir target/engines

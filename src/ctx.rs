@@ -16,13 +16,13 @@ use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, GrantError, Grants, Kind, NameError, PrivateNamespace, Right};
 use crate::ledger::{Folder, GuestLedger, Ledger};
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
+use crate::random;
 use crate::sys::limits::Refusal;
 use crate::sys::semaphore::Semaphore;
 use crate::wait::{Canceller, Patience, WaitStrategy, Waits};
 use crate::windows::{OpenWindows, Windows};
 use created::Created;
 use notices::{Notice, Notices};
-use rand::seq::IndexedRandom;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::Memory;
@@ -465,7 +465,7 @@ impl IpcCtxBuilder {
     /// like any other.
     pub fn build(self, host: &IpcHost) -> Result<IpcCtx, NameError> {
         let grants = if self.private {
-            let prefix = format!("posix-ipc.{}.", random_word(16));
+            let prefix = format!("posix-ipc.{}.", random::word(16));
             Grants::private(PrivateNamespace::new(&prefix)?)
         } else {
             self.grants
@@ -493,14 +493,6 @@ impl IpcCtxBuilder {
             limits: Mutex::default(),
         })
     }
-}
-
-/// Lower-case letters and digits that nobody can guess.
-pub(crate) fn random_word(length: usize) -> String {
-    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let mut random = rand::rng();
-    let letter = || char::from(*LETTERS.choose(&mut random).unwrap_or(&b'a'));
-    std::iter::repeat_with(letter).take(length).collect()
 }
 
 /// Access to a store's [`IpcCtx`], for [`add_to_linker`](crate::add_to_linker).

@@ -120,7 +120,7 @@ impl State {
     fn write(&mut self, place: u64, record: &Record) -> sys::Result<()> {
         let bytes = record.encode();
         self.file
-            .write(record::offset(place) + record::BODY, &bytes)?;
+            .write(record::offset(place) + record::HELD, &bytes)?;
         self.set_role(place, record.role)
     }
 
@@ -247,5 +247,40 @@ impl Drop for Entry {
                 Ok(())
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::folder::Scratch;
+    use super::*;
+    use record::Contents;
+
+    /// A guest that could not give everything back leaves a count behind, which is not
+    /// the next one's.
+    #[test]
+    fn a_place_that_is_used_again_holds_nothing() {
+        let folder = Scratch::new();
+        let ledger = Ledger::create(&folder).unwrap();
+        let guest = GuestLedger::new(Some(ledger.clone()), "guest");
+        let identity = Identity {
+            device: 1,
+            inode: 2,
+        };
+        let held = || {
+            let bytes = std::fs::read(&ledger.path).unwrap();
+            let Contents::Records(records) = record::parse(&bytes) else {
+                panic!("no records");
+            };
+            let held = |record: &Record| record.held;
+            records.iter().map(held).collect::<Vec<_>>()
+        };
+
+        let first = guest.undoes("/first", identity);
+        first.set_held(3);
+        assert_eq!(held(), [3]);
+        drop(first);
+        let _second = guest.undoes("/second", identity);
+        assert_eq!(held(), [0]);
     }
 }

@@ -101,6 +101,7 @@ mod host;
 pub mod ledger;
 pub mod objects;
 pub mod quota;
+mod random;
 mod sys;
 mod wait;
 pub mod windows;

@@ -65,6 +65,11 @@ fn python() {
 }
 
 #[test]
+fn javascript() {
+    script_works("js", "worker.js", "js");
+}
+
+#[test]
 fn rust() {
     let sdk = repository().join("guest-sdk/rust");
     let manifest = format!(

@@ -1,13 +1,19 @@
-//! The example `relay`: one scenario in several languages, native and sandboxed. Every
+//! The example `relay`: one scenario in five languages, native and sandboxed. Every
 //! producer with every consumer; each checks every byte that it gets from the other.
 
 #[path = "support/compiled.rs"]
 mod compiled;
 
-use compiled::{Names, Program, guest_c, guest_go, guest_rust, native_c, peer_python, repository};
+use compiled::{
+    Names, Program, guest_c, guest_go, guest_rust, guest_script, native_c, peer_python, repository,
+};
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 const JOBS: u32 = 60;
+
+/// How many pairs run at a time. Each has a queue, of which a user cannot have many.
+const AT_A_TIME: usize = 3;
 
 fn example(path: &str) -> PathBuf {
     repository().join("guest-examples/relay").join(path)
@@ -22,6 +28,14 @@ fn programs() -> Vec<(&'static str, Program)> {
         ("C guest", guest_c(&example("c/relay.c"))),
         ("Rust guest", guest_rust(&example("rust"))),
         ("Go guest", guest_go(&example("go"))),
+        (
+            "Python guest",
+            guest_script("python", &example("python/relay.py")),
+        ),
+        (
+            "JavaScript guest",
+            guest_script("js", &example("js/relay.js")),
+        ),
     ];
     let had = all
         .into_iter()
@@ -59,18 +73,32 @@ fn expected() -> [String; 2] {
 #[test]
 fn every_producer_with_every_consumer() {
     let programs = programs();
-    let [produced, consumed] = expected();
-    for (producer_name, producer) in &programs {
-        for (consumer_name, consumer) in &programs {
-            let names = Names::new();
-            names.queue("jobs");
-            let consuming = consumer.start(&names, ["consume", names.prefix()]);
-            let producing = producer.start(&names, ["produce", names.prefix(), &JOBS.to_string()]);
-            let pair = format!("{producer_name} to {consumer_name}");
-            assert_eq!(producing.output(), produced, "{pair}");
-            assert_eq!(consuming.output(), consumed, "{pair}");
-            assert_eq!(names.files().len(), 0, "{pair} left {:?}", names.files());
-            eprintln!("{pair}: {JOBS} jobs");
+    let pairs: Vec<_> = programs
+        .iter()
+        .flat_map(|producer| programs.iter().map(move |consumer| (producer, consumer)))
+        .collect();
+    let pairs = Mutex::new(pairs.into_iter());
+    let next = || pairs.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some((producer, consumer)) = next() {
+                    relay(producer, consumer);
+                }
+            });
         }
-    }
+    });
+}
+
+fn relay((producer_name, producer): &(&str, Program), (consumer_name, consumer): &(&str, Program)) {
+    let [produced, consumed] = expected();
+    let names = Names::new();
+    names.queue("jobs");
+    let consuming = consumer.start(&names, ["consume", names.prefix()]);
+    let producing = producer.start(&names, ["produce", names.prefix(), &JOBS.to_string()]);
+    let pair = format!("{producer_name} to {consumer_name}");
+    assert_eq!(producing.output(), produced, "{pair}");
+    assert_eq!(consuming.output(), consumed, "{pair}");
+    assert_eq!(names.files().len(), 0, "{pair} left {:?}", names.files());
+    eprintln!("{pair}: {JOBS} jobs");
 }

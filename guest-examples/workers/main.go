@@ -85,6 +85,12 @@ func boss(prefix string, tasks, workers int) error {
 			return err
 		}
 	}
+	// Each says that it has taken its pill: the queues stay until nobody needs them.
+	for range workers {
+		if _, err := results.Receive(); err != nil {
+			return err
+		}
+	}
 	fmt.Println("sum of squares:", sum)
 	return nil
 }
@@ -109,7 +115,7 @@ func work(prefix string) error {
 		}
 		if len(task.Payload) == 0 {
 			fmt.Println("tasks done:", done)
-			return nil
+			return results.Send(nil, 0)
 		}
 		n := binary.LittleEndian.Uint64(task.Payload)
 		if err := results.Send(number(n*n), 0); err != nil {

@@ -1,10 +1,11 @@
 //! What opening, creating and unlinking have in common for the three kinds.
 
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{IpcCtx, Permit, random_word};
+use crate::ctx::{IpcCtx, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::objects::remove;
+use crate::random;
 use crate::sys::limits::Refusal;
 use crate::sys::{self, Errno};
 
@@ -85,7 +86,7 @@ pub(super) fn create_unique<T>(
     const MOST_TRIES: usize = 8;
     const WORD: usize = 16;
     for _ in 0..MOST_TRIES {
-        let name = format!("{prefix}{}", random_word(WORD));
+        let name = format!("{prefix}{}", random::word(WORD));
         let rights = [rights, &[Right::Create]].concat();
         let permit = ctx.permit(kind, &name, &rights, &rights)?;
         match create(ctx, &permit) {

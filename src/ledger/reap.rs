@@ -6,7 +6,7 @@ use crate::grant::Kind;
 use crate::objects;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::{Errno, Identity, message_queue};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 /// What is known about the objects that hosts have created or hold.
@@ -73,11 +73,13 @@ pub enum Reaped {
 ///
 /// # Errors
 ///
-/// If the folder cannot be read.
+/// If the folder cannot be read or locked. What is wrong with a single ledger is one of
+/// the [problems](Survey::problems).
 pub fn survey(folder: &Folder) -> io::Result<Survey> {
     let mut survey = Survey::default();
-    for mut found in folder.ledgers()? {
-        let Some(records) = read(&mut found, &mut survey.problems)? else {
+    let lock = folder.share()?;
+    for path in folder.ledgers(&lock)? {
+        let Some((found, records)) = read(&path, &mut survey.problems) else {
             continue;
         };
         for record in &records {
@@ -98,53 +100,68 @@ pub fn survey(folder: &Folder) -> io::Result<Survey> {
 ///
 /// # Errors
 ///
-/// If the folder cannot be read or changed.
+/// If the folder cannot be read or locked. What is wrong with a single ledger is one of
+/// the [problems](Survey::problems), and keeps none of the others from being cleaned up.
 pub fn reap(folder: &Folder) -> io::Result<Survey> {
     let mut survey = Survey::default();
-    for mut found in folder.ledgers()? {
+    let lock = folder.claim()?;
+    for path in folder.ledgers(&lock)? {
+        let Some((found, records)) = read(&path, &mut survey.problems) else {
+            // Not ours to judge, nor to remove.
+            continue;
+        };
         if found.alive {
             continue;
         }
-        let records = match read(&mut found, &mut survey.problems)? {
-            Some(records) => records,
-            // Not ours to judge, nor to remove.
-            None => continue,
-        };
         for record in &records {
             survey
                 .leftovers
                 .extend(leftover(record).map(|leftover| act(record, leftover)));
         }
-        // Still under the lock.
-        std::fs::remove_file(&found.path)?;
+        remove(&path, &mut survey.problems);
+    }
+    for path in folder.unfinished(&lock)? {
+        remove(&path, &mut survey.problems);
     }
     Ok(survey)
 }
 
-/// The records, none for what is no ledger of this boot.
-fn read(found: &mut Found, problems: &mut Vec<String>) -> io::Result<Option<Vec<Record>>> {
-    /// More than any host writes: 100,000 records.
-    const LONGEST: u64 = 40 << 20;
-    let mut bytes = Vec::new();
-    (&found.file).take(LONGEST).read_to_end(&mut bytes)?;
-    match record::parse(&bytes) {
-        Contents::Records(records) => Ok(Some(records)),
-        // The machine was started again, and the objects are gone.
-        Contents::Outdated => Ok(Some(Vec::new())),
-        // A host that is just starting.
-        Contents::Unknown(_) if found.alive => Ok(None),
-        // One that died while it was starting.
-        Contents::Unknown(_) if bytes.iter().all(|&byte| byte == 0) => Ok(Some(Vec::new())),
-        Contents::Unknown(why) => {
-            problems.push(unreadable(&found.path, why));
-            Ok(None)
-        }
+fn remove(path: &Path, problems: &mut Vec<String>) {
+    if let Err(error) = std::fs::remove_file(path) {
+        problems.push(format!("{} cannot be removed: {error}", path.display()));
     }
 }
 
-fn unreadable(path: &Path, why: &str) -> String {
-    let path = path.display();
-    format!("{path} is left alone: {why}; remove it once you know that it is not needed")
+/// A ledger and its records, of which there are none in one of an earlier boot. `None`
+/// if there is no such ledger, or none that can be read.
+fn read(path: &Path, problems: &mut Vec<String>) -> Option<(Found, Vec<Record>)> {
+    let mut problem = |why: &str| {
+        let path = path.display();
+        problems.push(format!(
+            "{path} is left alone: {why}; remove it once you know that it is not needed"
+        ));
+    };
+    let read = || match Found::open(path)? {
+        Some(found) => found.read().map(|bytes| Some((found, bytes))),
+        None => Ok(None),
+    };
+    let (found, bytes) = read()
+        .map_err(|error: io::Error| problem(&error.to_string()))
+        .ok()??;
+    let records = match record::parse(&bytes) {
+        Contents::Records(records) => records,
+        // The machine was started again, and the objects are gone.
+        Contents::Outdated => Vec::new(),
+        // A host that is just starting.
+        Contents::Unknown(_) if found.alive => return None,
+        // One that died while it was starting.
+        Contents::Unknown(_) if bytes.iter().all(|&byte| byte == 0) => Vec::new(),
+        Contents::Unknown(why) => {
+            problem(why);
+            return None;
+        }
+    };
+    Some((found, records))
 }
 
 fn holder(record: &Record, found: &Found) -> Holder {
@@ -216,4 +233,96 @@ fn give_back(record: &Record, count: u32) -> Result<(), Errno> {
         return Ok(());
     }
     (0..count).try_for_each(|_| semaphore.release())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::folder::Scratch;
+    use super::super::{GuestLedger, Ledger};
+    use super::*;
+    use rustix::fs::{FlockOperation, flock};
+    use std::fs::File;
+    use std::time::Duration;
+
+    const DEAD: &str = "1-dead.ledger";
+
+    /// A folder with the ledger of a host that died while a guest had something open.
+    fn with_a_dead_host() -> Scratch {
+        let folder = Scratch::new();
+        let ledger = Ledger::create(&folder).unwrap();
+        let guest = GuestLedger::new(Some(ledger.clone()), "guest");
+        let identity = Identity {
+            device: 1,
+            inode: 2,
+        };
+        let _open = guest.opens(Kind::Semaphore, "/posix-ipc.no-such-name", identity);
+        let lock = folder.share().unwrap();
+        let living = folder.ledgers(&lock).unwrap().remove(0);
+        std::fs::copy(living, folder.path(DEAD)).unwrap();
+        folder
+    }
+
+    /// Everybody who lists holders finds out whether a host lives by trying its lock.
+    #[test]
+    fn a_dead_host_is_dead_to_all_who_look_at_the_same_time() {
+        let folder = with_a_dead_host();
+        let looking = File::open(folder.path(DEAD)).unwrap();
+        flock(&looking, FlockOperation::NonBlockingLockShared).unwrap();
+
+        let seen = survey(&folder).unwrap();
+        let alive = |holder: &Holder| holder.alive;
+        assert_eq!(seen.holders.iter().map(alive).collect::<Vec<_>>(), [false]);
+        reap(&folder).unwrap();
+        assert!(!folder.path(DEAD).exists());
+    }
+
+    #[test]
+    fn a_living_host_is_alive() {
+        let folder = Scratch::new();
+        let ledger = Ledger::create(&folder).unwrap();
+        for _ in 0..2 {
+            reap(&folder).unwrap();
+            let lock = folder.claim().unwrap();
+            assert_eq!(folder.ledgers(&lock).unwrap().len(), 1);
+        }
+        drop(ledger);
+        let lock = folder.claim().unwrap();
+        assert!(folder.ledgers(&lock).unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_ledger_that_cannot_be_read_does_not_keep_the_others() {
+        let folder = with_a_dead_host();
+        for unreadable in ["0-folder.ledger", "2-folder.ledger", ".3-folder.ledger"] {
+            std::fs::create_dir(folder.path(unreadable)).unwrap();
+        }
+        assert_eq!(survey(&folder).unwrap().problems.len(), 2);
+        let reaped = reap(&folder).unwrap();
+        assert_eq!(reaped.problems.len(), 3, "{:?}", reaped.problems);
+        assert!(!folder.path(DEAD).exists());
+    }
+
+    #[test]
+    fn a_ledger_that_was_never_finished_goes_unless_its_host_is_at_it() {
+        let folder = Scratch::new();
+        let (hidden, finished) = (folder.path(".1-x.ledger"), folder.path("1-x.ledger"));
+        File::create(&hidden).unwrap();
+        // As a host has it that has come so far.
+        let starting = folder.share().unwrap();
+        std::thread::scope(|scope| {
+            let reaper = scope.spawn(|| reap(&folder).unwrap());
+            // Time for it to do wrong.
+            std::thread::sleep(Duration::from_millis(20));
+            std::fs::rename(&hidden, &finished).unwrap();
+            let host = File::open(&finished).unwrap();
+            flock(&host, FlockOperation::NonBlockingLockExclusive).unwrap();
+            drop(starting);
+            assert!(reaper.join().unwrap().problems.is_empty());
+            assert!(finished.exists());
+        });
+
+        File::create(&hidden).unwrap();
+        reap(&folder).unwrap();
+        assert!(!hidden.exists());
+    }
 }

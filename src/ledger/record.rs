@@ -19,9 +19,8 @@ use crate::sys::Identity;
 pub(super) const HEADER: usize = 64;
 const SIZE: usize = 384;
 
-/// Where in a record the words are that change, and the rest.
+/// Where in a record the count is that changes. The role is before it.
 pub(super) const HELD: u64 = 4;
-pub(super) const BODY: u64 = 8;
 
 const MAGIC: &[u8; 16] = b"posix-ipc ledg 1";
 const BOOT: usize = 36;
@@ -104,10 +103,11 @@ pub(super) fn parse(bytes: &[u8]) -> Contents {
 }
 
 impl Record {
-    /// All but the role and what changes: the bytes from [`BODY`] on.
+    /// All but the role: the bytes from [`HELD`] on.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(SIZE);
         let label = &self.guest[..self.guest.floor_char_boundary(LONGEST_LABEL)];
+        bytes.extend(self.held.to_ne_bytes());
         bytes.extend((self.kind as u32).to_ne_bytes());
         bytes.extend((self.name.len() as u32).to_ne_bytes());
         bytes.extend(self.identity.device.to_ne_bytes());
@@ -184,7 +184,6 @@ mod tests {
         let mut file = header().to_vec();
         for record in records {
             file.extend((record.role as u32).to_ne_bytes());
-            file.extend(record.held.to_ne_bytes());
             file.extend(record.encode());
             assert_eq!((file.len() - HEADER) % SIZE, 0);
         }

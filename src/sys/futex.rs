@@ -10,6 +10,7 @@ use rustix::thread::futex::{self, Flags, Wait, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::time::{ClockId, Timespec};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How many words one thread can wait on at once, a word of its own included.
@@ -196,15 +197,23 @@ const ONE_WAITER: u64 = 1 << 32;
 /// Whether a semaphore can be waited on by its word: the kernel has
 /// `futex_waitv`, and the C library keeps the value in the lower and the number
 /// of waiters in the upper half of the first 64 bits of a `sem_t`, as glibc does
-/// since 2.21. Tried out on a semaphore of our own, once in a process.
+/// since 2.21. Tried out on a semaphore of our own, once in a process; as long as that is
+/// not possible, the answer is no.
 pub(crate) fn semaphores_have_words() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| has_waitv() && semaphore_layout_is_known())
+    static HAS_WAITV: OnceLock<bool> = OnceLock::new();
+    *HAS_WAITV.get_or_init(has_waitv) && semaphore_layout_is_known()
 }
 
 fn semaphore_layout_is_known() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| cfg!(target_endian = "little") && layout_is_known())
+    if let Some(&answer) = ANSWER.get() {
+        return answer;
+    }
+    match try_layout() {
+        Some(answer) => *ANSWER.get_or_init(|| answer),
+        // Not known now, and perhaps the next time.
+        None => false,
+    }
 }
 
 /// A call that cannot wait, because the word does not hold the value.
@@ -212,26 +221,28 @@ fn has_waitv() -> bool {
     wait_any(&Bell::default(), 1, &[], Duration::ZERO) == Err(Errno::AGAIN)
 }
 
-fn layout_is_known() -> bool {
+/// None if it cannot be tried out, because the system has no room for a thread.
+fn try_layout() -> Option<bool> {
     let Ok(semaphore) = Sample::new(3) else {
-        return false;
+        return Some(false);
     };
     if semaphore.state() != 3 {
-        return false;
+        return Some(false);
     }
     if (0..3).any(|_| semaphore.try_acquire().is_err()) || semaphore.state() != 0 {
-        return false;
+        return Some(false);
     }
     // A waiter of the C library must show, and be gone when it has been posted to.
-    std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| semaphore.acquire_within(Duration::from_secs(5)));
+    thread::scope(|scope| {
+        let wait = || semaphore.acquire_within(Duration::from_secs(5));
+        let waiter = thread::Builder::new().spawn_scoped(scope, wait).ok()?;
         let end = Instant::now() + Duration::from_secs(2);
         while semaphore.state() != ONE_WAITER && Instant::now() < end {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         let seen = semaphore.state() == ONE_WAITER;
         let posted = semaphore.release();
         let woken = waiter.join();
-        seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && semaphore.state() == 0
+        Some(seen && posted.is_ok() && matches!(woken, Ok(Ok(()))) && semaphore.state() == 0)
     })
 }

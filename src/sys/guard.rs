@@ -22,6 +22,7 @@ use std::sync::{Mutex, OnceLock};
 /// be dropped before the range is unmapped.
 pub(super) struct Guard {
     slot: &'static Slot,
+    version: usize,
 }
 
 impl Guard {
@@ -45,20 +46,15 @@ impl Guard {
         install_handler();
         let slot = FREE_SLOTS.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let slot = slot.unwrap_or_else(new_slot);
-        slot.faulted.store(false, Ordering::SeqCst);
-        slot.traps.store(remedy == Remedy::Trap, Ordering::SeqCst);
-        // The end is published last: a handler that runs between the two stores
-        // sees an empty range.
         let range = start as usize..start as usize + length;
-        slot.start.store(range.start, Ordering::SeqCst);
-        slot.end.store(range.end, Ordering::SeqCst);
+        let version = slot.publish(&range, remedy);
         // The C library maps a semaphore once, however often it is opened, so the
         // range may be one that has faulted before. A fault from now on marks this
         // slot too.
         if slots().any(|other| other.has_faulted_in(&range)) {
-            slot.faulted.store(true, Ordering::SeqCst);
+            slot.mark_faulted(version);
         }
-        Self { slot }
+        Self { slot, version }
     }
 
     /// Whether an access inside the range has faulted since the guard was made.
@@ -68,14 +64,13 @@ impl Guard {
         // The handler runs on the thread that made the access, so keeping the
         // compiler from moving the access past this point is all it takes.
         compiler_fence(Ordering::SeqCst);
-        self.slot.faulted.load(Ordering::Relaxed)
+        self.slot.faulted.load(Ordering::Relaxed) == self.version
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.slot.end.store(0, Ordering::SeqCst);
-        self.slot.start.store(0, Ordering::SeqCst);
+        self.slot.withdraw();
         FREE_SLOTS
             .lock()
             .unwrap_or_else(|e| e.into_inner())
@@ -95,23 +90,65 @@ enum Remedy {
 /// A place in the list of ranges. A signal handler may not take locks, so slots
 /// are only ever added to the list, and re-used.
 struct Slot {
+    /// Counts how often the slot was taken and given back: it is odd as long as the slot
+    /// is free, and the rest of it means nothing. A handler on another thread would
+    /// otherwise mix two ranges.
+    version: AtomicUsize,
     start: AtomicUsize,
     end: AtomicUsize,
-    faulted: AtomicBool,
     traps: AtomicBool,
+    /// The latest version that has seen a fault.
+    faulted: AtomicUsize,
     next: AtomicPtr<Slot>,
 }
 
+/// What is in a slot.
+struct Registered {
+    version: usize,
+    range: Range<usize>,
+    remedy: Remedy,
+}
+
 impl Slot {
-    /// Empty if the slot is free.
-    fn range(&self) -> Range<usize> {
-        self.start.load(Ordering::SeqCst)..self.end.load(Ordering::SeqCst)
+    /// Fills a free slot, which nobody else does meanwhile.
+    fn publish(&self, range: &Range<usize>, remedy: Remedy) -> usize {
+        self.start.store(range.start, Ordering::SeqCst);
+        self.end.store(range.end, Ordering::SeqCst);
+        self.traps.store(remedy == Remedy::Trap, Ordering::SeqCst);
+        self.version.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn withdraw(&self) {
+        self.version.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// None if the slot is free, or was for a moment of this. A range that somebody is
+    /// accessing stays registered until the access is done, so it is never missed.
+    fn registered(&self) -> Option<Registered> {
+        let version = self.version.load(Ordering::SeqCst);
+        let range = self.start.load(Ordering::SeqCst)..self.end.load(Ordering::SeqCst);
+        let remedy = match self.traps.load(Ordering::SeqCst) {
+            true => Remedy::Trap,
+            false => Remedy::Mend,
+        };
+        let whole = version.is_multiple_of(2) && self.version.load(Ordering::SeqCst) == version;
+        whole.then_some(Registered {
+            version,
+            range,
+            remedy,
+        })
+    }
+
+    /// Of an earlier version it says nothing about the present one.
+    fn mark_faulted(&self, version: usize) {
+        self.faulted.fetch_max(version, Ordering::SeqCst);
     }
 
     fn has_faulted_in(&self, range: &Range<usize>) -> bool {
-        let own = self.range();
-        let meets = own.start < range.end && range.start < own.end;
-        meets && self.faulted.load(Ordering::SeqCst)
+        self.registered().is_some_and(|own| {
+            let meets = own.range.start < range.end && range.start < own.range.end;
+            meets && self.faulted.load(Ordering::SeqCst) == own.version
+        })
     }
 }
 
@@ -129,10 +166,11 @@ fn slots() -> impl Iterator<Item = &'static Slot> {
 /// and is as long as the largest number of guards that ever lived at once.
 fn new_slot() -> &'static Slot {
     let slot: &'static Slot = Box::leak(Box::new(Slot {
+        version: AtomicUsize::new(1),
         start: AtomicUsize::new(0),
         end: AtomicUsize::new(0),
-        faulted: AtomicBool::new(false),
         traps: AtomicBool::new(false),
+        faulted: AtomicUsize::new(0),
         next: AtomicPtr::new(ptr::null_mut()),
     }));
     let new = ptr::from_ref(slot).cast_mut();
@@ -170,16 +208,46 @@ fn install_handler() {
 }
 
 extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the kernel passes a valid `siginfo_t` to a `SA_SIGINFO` handler, and
-    // `si_addr` is the address of the fault for `SIGBUS`.
-    let address = unsafe { (*info).si_addr() } as usize;
-    let done = match note(address) {
-        Some(Remedy::Mend) => replace_page(address),
-        Some(Remedy::Trap) => trap(info, context),
-        None => false,
+    // SAFETY: the kernel passes a valid `siginfo_t` to a `SA_SIGINFO` handler.
+    let cause = Cause::of(unsafe { &*info });
+    let done = match cause {
+        Cause::Page(address) => match note(address) {
+            Some(Remedy::Mend) => replace_page(address),
+            Some(Remedy::Trap) => trap(info, context),
+            None => false,
+        },
+        Cause::OtherAccess | Cause::Sent => false,
     };
     if !done {
-        chain(signal, info, context);
+        // SAFETY: the arguments are those of this handler, and the action was read from
+        // the kernel.
+        unsafe { chain(PREVIOUS.get(), &cause, signal, info, context) };
+    }
+}
+
+/// Why there is a `SIGBUS`.
+#[derive(Debug, PartialEq, Eq)]
+enum Cause {
+    /// An access to this address, where the object has no page, or one that the memory
+    /// has lost.
+    Page(usize),
+    /// An access that failed for another reason, such as its alignment.
+    OtherAccess,
+    /// Somebody sent the signal. It comes with no address: in its place is who it was.
+    Sent,
+}
+
+impl Cause {
+    fn of(info: &libc::siginfo_t) -> Self {
+        match info.si_code {
+            // SAFETY: `si_addr` is the address of the fault for these.
+            libc::BUS_ADRERR | libc::BUS_MCEERR_AR => {
+                Self::Page(unsafe { info.si_addr() } as usize)
+            }
+            libc::BUS_ADRALN | libc::BUS_OBJERR => Self::OtherAccess,
+            // The kernel's word of lost memory that nobody has accessed is among them.
+            _ => Self::Sent,
+        }
     }
 }
 
@@ -187,12 +255,13 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut
 /// done about them.
 fn note(address: usize) -> Option<Remedy> {
     let mut remedy = None;
-    for slot in slots().filter(|slot| slot.range().contains(&address)) {
-        slot.faulted.store(true, Ordering::SeqCst);
-        remedy = Some(match slot.traps.load(Ordering::SeqCst) {
-            true => Remedy::Trap,
-            false => Remedy::Mend,
-        });
+    for slot in slots() {
+        if let Some(registered) = slot.registered()
+            && registered.range.contains(&address)
+        {
+            slot.mark_faulted(registered.version);
+            remedy = Some(registered.remedy);
+        }
     }
     remedy
 }
@@ -240,28 +309,136 @@ fn replace_page(address: usize) -> bool {
     }
 }
 
-/// Hands a fault that is not ours to whoever handled `SIGBUS` before.
-fn chain(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let previous = PREVIOUS.get();
-    // SAFETY: the action was read from the kernel, so its handler is a function of
-    // the kind that its flags say. Restoring the default action makes the access
-    // fault again on return and then ends the process, as it would have without us.
-    unsafe {
-        match previous {
-            Some(action) if action.sa_sigaction == libc::SIG_IGN => {}
-            Some(action) if action.sa_sigaction != libc::SIG_DFL => {
-                if action.sa_flags & libc::SA_SIGINFO != 0 {
-                    let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
-                        std::mem::transmute(action.sa_sigaction);
-                    handler(signal, info, context);
-                } else {
-                    let handler: extern "C" fn(c_int) = std::mem::transmute(action.sa_sigaction);
-                    handler(signal);
+/// Does about a signal that is not ours what would have been done without us.
+///
+/// # Safety
+///
+/// `previous` is an action that the kernel has accepted, and the rest what a handler of
+/// `signal` was called with.
+unsafe fn chain(
+    previous: Option<&libc::sigaction>,
+    cause: &Cause,
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
+    let (handler, flags) = previous.map_or((libc::SIG_DFL, 0), |action| {
+        (action.sa_sigaction, action.sa_flags)
+    });
+    match handler {
+        libc::SIG_IGN if *cause == Cause::Sent => {}
+        // An access that fails ends the process even where the signal is ignored.
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: calls that may be made in a signal handler. With the default action
+            // in place the access fails again on return and ends the process; what was
+            // sent does not come again by itself.
+            unsafe {
+                libc::signal(signal, libc::SIG_DFL);
+                if *cause == Cause::Sent {
+                    libc::raise(signal);
                 }
             }
-            _ => {
-                libc::signal(libc::SIGBUS, libc::SIG_DFL);
-            }
         }
+        handler if flags & libc::SA_SIGINFO != 0 => {
+            // SAFETY: the flags say that the handler is a function of this type.
+            let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
+                unsafe { std::mem::transmute(handler) };
+            handler(signal, info, context);
+        }
+        handler => {
+            // SAFETY: the flags say that the handler is a function of this type.
+            let handler: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler) };
+            handler(signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A slot is filled and emptied on one thread while a fault is looked up on another.
+    #[test]
+    fn no_range_is_ever_seen_that_nobody_registered() {
+        const ROUNDS: usize = 200_000;
+        let starts = [1 << 20, 1 << 40];
+        std::thread::scope(|scope| {
+            let registering = scope.spawn(|| {
+                for round in 0..ROUNDS {
+                    drop(Guard::trapping(
+                        ptr::without_provenance(starts[round % 2]),
+                        4096,
+                    ));
+                }
+            });
+            while !registering.is_finished() {
+                // From nowhere, and from one of them to the other.
+                for address in [1_usize, 1 << 30] {
+                    assert!(note(address).is_none());
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_slot_that_is_used_again_has_not_faulted() {
+        let start = 1 << 50;
+        for _ in 0..2 {
+            let guard = Guard::trapping(ptr::without_provenance(start), 4096);
+            assert!(!guard.faulted());
+            assert!(note(start).is_some());
+            assert!(guard.faulted());
+        }
+    }
+
+    #[test]
+    fn only_an_access_has_an_address() {
+        // SAFETY: plain data, for which zero is valid.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        for (code, cause) in [
+            (libc::BUS_ADRERR, Cause::Page(0)),
+            (libc::BUS_MCEERR_AR, Cause::Page(0)),
+            (libc::BUS_ADRALN, Cause::OtherAccess),
+            (libc::BUS_MCEERR_AO, Cause::Sent),
+            (libc::SI_USER, Cause::Sent),
+            (libc::SI_TKILL, Cause::Sent),
+        ] {
+            info.si_code = code;
+            assert_eq!(Cause::of(&info), cause, "{code}");
+        }
+    }
+
+    /// One `kill -BUS` ends a process that does nothing about it, as the first one does
+    /// without us.
+    #[test]
+    fn a_signal_that_was_sent_has_its_usual_effect() {
+        let ends = |handler| {
+            // SAFETY: the child makes calls that may be made after `fork` in a process
+            // with threads, and ends. The structures are plain data.
+            unsafe {
+                let child = libc::fork();
+                if child == 0 {
+                    // No core file.
+                    libc::prctl(libc::PR_SET_DUMPABLE, 0);
+                    let mut action: libc::sigaction = std::mem::zeroed();
+                    action.sa_sigaction = handler;
+                    let mut info: libc::siginfo_t = std::mem::zeroed();
+                    let context = ptr::null_mut();
+                    chain(
+                        Some(&action),
+                        &Cause::Sent,
+                        libc::SIGBUS,
+                        &mut info,
+                        context,
+                    );
+                    libc::_exit(7);
+                }
+                let mut status = 0;
+                assert_eq!(libc::waitpid(child, &mut status, 0), child);
+                (libc::WIFSIGNALED(status), libc::WEXITSTATUS(status))
+            }
+        };
+        assert_eq!(ends(libc::SIG_DFL), (true, 0));
+        assert_eq!(ends(libc::SIG_IGN), (false, 7));
     }
 }

@@ -16,7 +16,7 @@
 use super::message_queue::MessageQueue;
 use super::{Errno, Identity, Result, check, close};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socket_with};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
@@ -29,6 +29,8 @@ pub(crate) struct Registration {
     /// Registered as long as it is open, see the top.
     queue: Arc<MessageQueue>,
     identity: Identity,
+    /// Which of the process's registrations it is.
+    number: u64,
     state: AtomicU8,
 }
 
@@ -45,12 +47,13 @@ impl Registration {
         let identity = queue.identity()?;
         let mut registered = registered();
         notify(&queue, Some(&socket))?;
-        registered.insert(identity);
+        let number = registered.add(identity);
         drop(registered);
         Ok(Self {
             socket,
             queue,
             identity,
+            number,
             state: AtomicU8::new(PENDING),
         })
     }
@@ -98,7 +101,7 @@ impl Registration {
 
     fn end(&self, state: u8, registered: &mut Registered) {
         self.state.store(state, Ordering::SeqCst);
-        registered.remove(&self.identity);
+        registered.remove(self.identity, self.number);
     }
 
     /// Registers the socket with the poller of the current Tokio runtime. It becomes
@@ -123,8 +126,28 @@ impl Drop for Registration {
     }
 }
 
-/// The queues with a registration of this process.
-type Registered = HashSet<Identity>;
+/// The queues with a registration of this process, and the latest one of each: an
+/// earlier one has been used, and may not have looked yet.
+#[derive(Default)]
+struct Registered {
+    latest: HashMap<Identity, u64>,
+    made: u64,
+}
+
+impl Registered {
+    fn add(&mut self, identity: Identity) -> u64 {
+        self.made += 1;
+        self.latest.insert(identity, self.made);
+        self.made
+    }
+
+    /// Removes that one, and not one that came after it.
+    fn remove(&mut self, identity: Identity, number: u64) {
+        if self.latest.get(&identity) == Some(&number) {
+            self.latest.remove(&identity);
+        }
+    }
+}
 
 static REGISTERED: LazyLock<Mutex<Registered>> = LazyLock::new(Mutex::default);
 
@@ -141,9 +164,9 @@ pub(super) fn close(descriptor: OwnedFd) {
     let registered = registered();
     let is_registered = || {
         let stat = rustix::fs::fstat(&descriptor);
-        stat.is_ok_and(|stat| registered.contains(&Identity::of(&stat)))
+        stat.is_ok_and(|stat| registered.latest.contains_key(&Identity::of(&stat)))
     };
-    if registered.is_empty() || !is_registered() {
+    if registered.latest.is_empty() || !is_registered() {
         drop(descriptor);
     } else if let Err(errno) = close::by_another(descriptor) {
         tracing::warn!("a notification of a queue is lost: no child can be made: {errno}");
@@ -245,6 +268,25 @@ mod tests {
         two.try_receive(8, &mut Vec::new()).unwrap();
         one.try_send(b"again", 0).unwrap();
         assert!(second.is_delivered());
+    }
+
+    /// Whoever asked first was told and learns of it last: the next one must be known
+    /// still, so that closing a handle does not end it.
+    #[test]
+    fn the_end_of_one_that_was_used_does_not_hide_the_next_one() {
+        let ends: [fn(Registration); 2] = [drop, |first| assert!(first.is_delivered())];
+        for end in ends {
+            let (one, two) = two();
+            let first = Registration::new(one.clone()).unwrap();
+            two.try_send(b"it", 0).unwrap();
+            two.try_receive(8, &mut Vec::new()).unwrap();
+            let second = Registration::new(two.clone()).unwrap();
+            end(first);
+            drop(one);
+            assert!(!second.is_over());
+            two.try_send(b"again", 0).unwrap();
+            assert!(second.is_delivered());
+        }
     }
 
     /// Descriptors that were kept open as long as there is a registration would be a way

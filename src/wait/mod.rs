@@ -15,9 +15,10 @@ mod word;
 pub(crate) use queue::{PollableQueue, told};
 
 use crate::error::{Error, ErrorCode};
-use reactor::Reactor;
+use crate::sys::futex::{Word, semaphores_have_words};
+use reactor::{Interest, Reactor, Registration};
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -43,8 +44,10 @@ pub enum WaitStrategy {
 pub(crate) struct Waits {
     strategy: WaitStrategy,
     inline: Duration,
-    /// Made at the first wait that needs it: it starts a thread.
-    reactor: OnceLock<Option<Reactor>>,
+    /// Made at the first wait that needs it.
+    reactor: OnceLock<Reactor>,
+    /// That there is none is said once.
+    told: Once,
 }
 
 impl Waits {
@@ -53,23 +56,32 @@ impl Waits {
             strategy,
             inline,
             reactor: OnceLock::new(),
+            told: Once::new(),
         }
     }
 
+    /// None if this wait is to be made in slices. The next one may find a reactor.
     fn reactor(&self) -> Option<&Reactor> {
-        let choose = || match self.strategy {
-            WaitStrategy::Slices => None,
-            WaitStrategy::Reactor | WaitStrategy::Auto => {
-                let works = crate::sys::futex::semaphores_have_words();
-                if !works && self.strategy == WaitStrategy::Reactor {
-                    tracing::warn!(
-                        "semaphores cannot be waited on by futex here; waiting in slices"
-                    );
-                }
-                works.then(Reactor::new)
-            }
-        };
-        self.reactor.get_or_init(choose).as_ref()
+        if let Some(reactor) = self.reactor.get() {
+            return Some(reactor);
+        }
+        if self.strategy == WaitStrategy::Slices {
+            return None;
+        }
+        if semaphores_have_words() {
+            return Some(self.reactor.get_or_init(Reactor::new));
+        }
+        if self.strategy == WaitStrategy::Reactor {
+            self.told.call_once(|| {
+                tracing::warn!("semaphores cannot be waited on by futex here; waiting in slices");
+            });
+        }
+        None
+    }
+
+    /// A place in the reactor. None if the wait is to be made in slices.
+    fn register(&self, word: Word, interest: Interest) -> Option<Registration> {
+        self.reactor()?.register(word, interest)
     }
 }
 

@@ -45,25 +45,26 @@ impl Reactor {
         }
     }
 
-    /// Registers a task's interest in a word.
-    pub(super) fn register(&self, word: Word, interest: Interest) -> Registration {
-        let shard = self.shard_for(&word);
+    /// Registers a task's interest in a word. None if the system has no room for the
+    /// thread that it takes.
+    pub(super) fn register(&self, word: Word, interest: Interest) -> Option<Registration> {
+        let shard = self.shard_for(&word)?;
         let entry = Arc::new(Entry {
             interest,
             fired: Notify::new(),
         });
         let order = shard.enqueue(&word, &entry);
-        Registration {
+        Some(Registration {
             shard,
             word,
             entry,
             state: State::Queued(order),
-        }
+        })
     }
 
     /// All tasks of one word are in one shard. A shard may hold a few words more
     /// than it can wait on when tasks race for the last place: see `Shard::run`.
-    fn shard_for(&self, word: &Word) -> Arc<Shard> {
+    fn shard_for(&self, word: &Word) -> Option<Arc<Shard>> {
         let address = word.address();
         let mut shards = lock(&self.shards);
         let with_word = shards
@@ -75,16 +76,16 @@ impl Reactor {
                 .find(|(shard, _)| lock(&shard.words).by_address.len() < futex::MAX_WORDS - 1)
         };
         if let Some((shard, _)) = with_word.or_else(with_room) {
-            return shard.clone();
+            return Some(shard.clone());
         }
         let shard = Arc::new(Shard::default());
         let runner = shard.clone();
         let thread = std::thread::Builder::new()
             .name("posix-ipc-waits".into())
             .spawn(move || runner.run())
-            .expect("the system has room for a thread");
+            .ok()?;
         shards.push((shard.clone(), thread));
-        shard
+        Some(shard)
     }
 }
 

@@ -126,6 +126,66 @@ fn a_native_waiter_gets_the_token_that_a_cancelled_guest_was_woken_for() {
     });
 }
 
+/// In a process of its own, because the others here need their threads.
+#[test]
+fn a_guest_waits_where_the_system_has_no_room_for_a_thread() {
+    const ALONE: &str = "POSIX_IPC_TEST_WITHOUT_THREADS";
+    if std::env::var_os(ALONE).is_some() {
+        return wait_without_threads();
+    }
+    let this = "wait::tests::a_guest_waits_where_the_system_has_no_room_for_a_thread";
+    let alone = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", this, "--test-threads=1"])
+        .env(ALONE, "")
+        .output()
+        .unwrap();
+    assert!(alone.status.success(), "{alone:?}");
+}
+
+fn wait_without_threads() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (waits, semaphore) = (waits(WaitStrategy::Reactor), semaphore(0));
+    let canceller = Canceller::new();
+    let token = || async {
+        let release = async {
+            tokio::time::sleep(SETTLED).await;
+            semaphore.release().unwrap();
+        };
+        let (taken, ()) = tokio::join!(waits.acquire(&semaphore, ANY, &canceller), release);
+        taken.unwrap();
+    };
+
+    // How semaphores look cannot be tried out.
+    without_room_for_threads(|| runtime.block_on(token()));
+    assert!(waits.reactor().is_some(), "that was only for the moment");
+
+    // The C library keeps the stack of the thread that tried it: this one uses it.
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let sleeper = thread::spawn(move || ended.recv());
+    without_room_for_threads(|| runtime.block_on(token()));
+    drop(end);
+    assert!(sleeper.join().unwrap().is_err());
+    runtime.block_on(token());
+}
+
+/// A thread needs more memory than that for its stack.
+fn without_room_for_threads(test: impl FnOnce()) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    const ROOM: u64 = 1 << 20;
+    let memory = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = memory.split(' ').next().unwrap().parse().unwrap();
+    let usual = getrlimit(Resource::As);
+    let mut narrow = usual;
+    narrow.current = Some(pages * rustix::param::page_size() as u64 + ROOM);
+    setrlimit(Resource::As, narrow).unwrap();
+    assert!(thread::Builder::new().spawn(|| ()).is_err());
+    test();
+    setrlimit(Resource::As, usual).unwrap();
+}
+
 async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
         std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),

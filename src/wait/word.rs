@@ -36,9 +36,7 @@ impl Waits {
 
     async fn acquire_parked(&self, semaphore: &Arc<Semaphore>) -> Result<(), Error> {
         let mut backoff = Backoff::new();
-        let mut parked = self
-            .reactor()
-            .map(|reactor| reactor.register(Word::Semaphore(semaphore.clone()), Interest::Take));
+        let mut parked = self.register(Word::Semaphore(semaphore.clone()), Interest::Take);
         loop {
             match &mut parked {
                 Some(parked) => parked.fired().await,
@@ -64,11 +62,8 @@ impl Waits {
     pub(crate) async fn available(&self, semaphore: &Arc<Semaphore>) {
         let mut backoff = Backoff::new();
         while semaphore.value() == Ok(0) {
-            match self.reactor() {
-                Some(reactor) => {
-                    let word = Word::Semaphore(semaphore.clone());
-                    reactor.register(word, Interest::Look).fired().await;
-                }
+            match self.register(Word::Semaphore(semaphore.clone()), Interest::Look) {
+                Some(mut parked) => parked.fired().await,
                 None => backoff.pause().await,
             }
         }
@@ -103,12 +98,9 @@ impl Waits {
     }
 
     async fn changed_parked(&self, word: Word, expected: u32) -> Result<bool, Error> {
-        match self.reactor() {
-            Some(reactor) => {
-                reactor
-                    .register(word.clone(), Interest::Change(expected))
-                    .fired()
-                    .await;
+        match self.register(word.clone(), Interest::Change(expected)) {
+            Some(mut parked) => {
+                parked.fired().await;
                 word.load()?;
             }
             None => {

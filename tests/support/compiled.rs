@@ -5,6 +5,8 @@
 
 #[allow(clippy::duplicate_mod)]
 pub mod manual;
+#[allow(clippy::duplicate_mod)]
+mod runtimes;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -29,7 +31,7 @@ pub enum Program {
     Native(PathBuf),
     /// One that another program runs.
     Script(PathBuf, PathBuf),
-    /// A component.
+    /// A component, or a script that a runtime of the command's runs.
     Guest(PathBuf),
 }
 
@@ -283,6 +285,12 @@ pub fn guest_rust(folder: &Path) -> Option<Program> {
         command
     });
     guest_or_skip(guest, "Rust")
+}
+
+/// A script for the sandbox, in `python` or `js`.
+pub fn guest_script(language: &str, script: &Path) -> Option<Program> {
+    let built = runtimes::runtime(language);
+    guest_or_skip(built.map(|_| script.to_owned()), language)
 }
 
 /// A Python script, run by a native Python that has the module `posix_ipc`.

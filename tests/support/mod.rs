@@ -11,6 +11,7 @@ pub mod manual;
 mod names;
 mod native;
 mod peer;
+mod runtimes;
 pub mod scripts;
 
 pub use command::{Ended, Running, posix_ipc, run, unshared};

@@ -1,14 +1,12 @@
 //! Scripts, run natively and by the runtime components.
 
-use super::{Ended, Names, posix_ipc, repository, scratch, skip};
-use std::collections::HashMap;
-use std::fs::File;
+use super::runtimes::runtime;
+use super::{Ended, Names, posix_ipc, skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
-/// The runtime of a language, `python` or `javascript`: built if need be, up to date in
-/// any case. Where there is no tool chain for it, the test says that it is skipped:
+/// The runtime of a language, `python` or `js`. Where there is no tool chain for it, the
+/// test says that it is skipped:
 ///
 /// ```ignore
 /// let Some(python) = Runtime::find("python") else { return };
@@ -20,18 +18,8 @@ pub struct Runtime {
 
 impl Runtime {
     pub fn find(language: &str) -> Option<Self> {
-        static BUILT: Mutex<Option<HashMap<String, Result<PathBuf, String>>>> = Mutex::new(None);
-        let mut built = BUILT
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let built = built
-            .get_or_insert_default()
-            .entry(language.into())
-            .or_insert_with(|| build(language));
-        match built {
-            Ok(folder) => Some(Self {
-                folder: folder.clone(),
-            }),
+        match runtime(language) {
+            Ok(folder) => Some(Self { folder }),
             Err(why) => {
                 skip(&format!("no runtime for {language}: {why}"));
                 None
@@ -54,28 +42,6 @@ impl Runtime {
     /// Runs a script to its end.
     pub fn run(&self, flags: &[&str], script: &Path, arguments: &[&str]) -> Ended {
         Ended::of(&mut self.command(flags, script, arguments))
-    }
-}
-
-/// Has `make` look whether the runtime is up to date, one process after the other.
-fn build(language: &str) -> Result<PathBuf, String> {
-    let lock = File::create(scratch().join("runtimes.lock")).unwrap();
-    lock.lock().unwrap();
-    let path = format!("target/runtimes/{language}.wasm");
-    let output = Command::new("make")
-        .arg("--silent")
-        .arg(&path)
-        .current_dir(repository())
-        // A `make test` that this may run under has nothing to do with it.
-        .env_remove("MAKEFLAGS")
-        .env_remove("MAKELEVEL")
-        .output()
-        .map_err(|error| format!("make: {error}"))?;
-    if output.status.success() {
-        Ok(repository().join("target/runtimes"))
-    } else {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        Err(format!("make {path} failed: {}", stderr.trim()))
     }
 }
 

@@ -2,17 +2,8 @@
 //
 //   relay.js produce PREFIX COUNT
 //   relay.js consume PREFIX
-//
-// The API is that of the module "posix-ipc" for guests:
-//
-//   Semaphore.open(name, { create, exclusive, value })   acquire() release() close()
-//   SharedMemory.open(name, { create, exclusive, size }) read(offset, length) write(offset, bytes)
-//   MessageQueue.open(name, { create, exclusive, read, write, maxMessages, maxMessageSize })
-//                                                        send(bytes, { priority }) receive()
-//   each of them: unlink(name); errors have a `code`, such as "no-entry"
-//   args, sleep(milliseconds)
 
-import { args, MessageQueue, Semaphore, SharedMemory, sleep } from "posix-ipc";
+import { MessageQueue, NotFoundError, Semaphore, SharedMemory, sleep } from "posix-ipc";
 
 const SLOTS = 4;
 const HEADER = 64;
@@ -66,15 +57,12 @@ class Slots {
         this.lock = lock; // of the states: others change their neighbours
     }
     state(slot) {
-        this.lock.acquire();
-        const state = this.memory.read(slot, 1)[0];
-        this.lock.release();
-        return state;
+        using guard = this.lock.lock();
+        return this.memory.read(slot, 1)[0];
     }
     setState(slot, state) {
-        this.lock.acquire();
+        using guard = this.lock.lock();
         this.memory.write(slot, Uint8Array.of(state));
-        this.lock.release();
     }
     get(slot, length) {
         return this.memory.read(HEADER + slot * SLOT_SIZE, length);
@@ -85,14 +73,14 @@ class Slots {
 }
 
 function produce(prefix, count) {
-    const created = { create: true, exclusive: true };
-    const room = Semaphore.open(`${prefix}.room`, { ...created, value: SLOTS });
-    const lock = Semaphore.open(`${prefix}.lock`, { ...created, value: 1 });
-    const slots = new Slots(SharedMemory.open(`${prefix}.slots`, { ...created, size: SIZE }), lock);
+    const exclusive = true;
+    const room = Semaphore.open(`${prefix}.room`, { exclusive, value: SLOTS });
+    const lock = Semaphore.open(`${prefix}.lock`, { exclusive, value: 1 });
+    const slots = new Slots(SharedMemory.open(`${prefix}.slots`, { exclusive, size: SIZE }), lock);
     // The queue comes last: where it is, the others are.
     const jobs = MessageQueue.open(`${prefix}.jobs`, {
-        ...created,
-        read: false,
+        exclusive,
+        access: "write",
         maxMessages: 8,
         maxMessageSize: 16,
     });
@@ -135,9 +123,9 @@ function produce(prefix, count) {
 function openJobs(name) {
     for (;;) {
         try {
-            return MessageQueue.open(name, { write: false });
+            return MessageQueue.open(name, { access: "read" });
         } catch (error) {
-            if (error.code !== "no-entry") throw error;
+            if (!(error instanceof NotFoundError)) throw error;
             sleep(1);
         }
     }
@@ -172,7 +160,7 @@ function consume(prefix) {
     console.log(`consumed ${count} jobs, ${total} bytes, checksum ${hex}`);
 }
 
-const [role, prefix, count] = args;
+const [role, prefix, count] = process.argv.slice(2);
 if (role === "produce" && count !== undefined) produce(prefix, Number(count));
 else if (role === "consume" && prefix !== undefined) consume(prefix);
 else throw new Error("usage: relay.js produce PREFIX COUNT | consume PREFIX");

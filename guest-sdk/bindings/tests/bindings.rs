@@ -15,6 +15,10 @@ use wit_bindgen_core::{Files, WorldGenerator};
 /// The world with everything that a guest can import.
 const WORLD: &str = "imports";
 
+/// What the WIT package and that of the runtimes consist of.
+const WIT: &str = "wit";
+const RUNTIME_WIT: &str = "guest-sdk/wit";
+
 #[test]
 fn rust_bindings_are_current() -> Result<()> {
     let options = wit_bindgen_rust::Opts {
@@ -26,14 +30,30 @@ fn rust_bindings_are_current() -> Result<()> {
         // The host writes through the buffers of these. The generator would take
         // them as `&[u8]`, which promises the compiler the opposite, so the SDK declares
         // these imports by hand, with a pointer to mutable bytes.
-        skip: ["[method]segment.read-into", "read-into", "receive-into"].map(String::from).into(),
+        skip: ["[method]segment.read-into", "read-into", "receive-into"]
+            .map(String::from)
+            .into(),
         ..Default::default()
     };
-    let mut files = generate(&mut options.build(), &["direct"])?;
+    let mut files = generate(&mut options.build(), &[WIT], WORLD, &["direct"])?;
     // The generator names the file after the world.
     let source = files.remove("imports.rs").context("no imports.rs")?;
     files.push("bindings.rs", &source);
     check("guest-sdk/rust/src", &files)
+}
+
+#[test]
+fn javascript_runtime_bindings_are_current() -> Result<()> {
+    let options = wit_bindgen_rust::Opts {
+        format: true,
+        generate_all: true,
+        ..Default::default()
+    };
+    let world = "javascript";
+    let mut files = generate(&mut options.build(), &[WIT, RUNTIME_WIT], world, &[])?;
+    let source = files.remove("javascript.rs").context("no javascript.rs")?;
+    files.push("bindings.rs", &source);
+    check("guest-sdk/js/src", &files)
 }
 
 #[test]
@@ -43,7 +63,10 @@ fn c_bindings_are_current() -> Result<()> {
         rename_world: Some("posix-ipc".to_owned()),
         ..Default::default()
     };
-    check("guest-sdk/c", &generate(options.build().as_mut(), &[])?)
+    check(
+        "guest-sdk/c",
+        &generate(options.build().as_mut(), &[WIT], WORLD, &[])?,
+    )
 }
 
 #[test]
@@ -56,7 +79,7 @@ fn go_bindings_are_current() -> Result<()> {
         ..Default::default()
     };
     let mut files = Files::default();
-    for (name, text) in generate(options.build().as_mut(), &[])?.iter() {
+    for (name, text) in generate(options.build().as_mut(), &[WIT], WORLD, &[])?.iter() {
         // What is under the other folder is for exports, of which there are none.
         if name.starts_with("imports/") {
             // The SDK has its own of the module that bindings stand on: the published one
@@ -69,14 +92,23 @@ fn go_bindings_are_current() -> Result<()> {
     check("guest-sdk/go/internal/bindings", &files)
 }
 
-/// The bindings of everything stable, and of these unstable features.
-fn generate(generator: &mut dyn WorldGenerator, features: &[&str]) -> Result<Files> {
+/// Generates for a world of the last of the packages: everything stable, and these unstable
+/// features.
+fn generate(
+    generator: &mut dyn WorldGenerator,
+    packages: &[&str],
+    world: &str,
+    features: &[&str],
+) -> Result<Files> {
     let mut resolve = Resolve::default();
     resolve
         .features
         .extend(features.iter().map(|feature| feature.to_string()));
-    let (package, _) = resolve.push_path(root().join("wit"))?;
-    let world = resolve.select_world(&[package], Some(WORLD))?;
+    let mut last = Vec::new();
+    for package in packages {
+        last = vec![resolve.push_path(root().join(package))?.0];
+    }
+    let world = resolve.select_world(&last, Some(world))?;
     let mut files = Files::default();
     generator.generate(&mut resolve, world, &mut files)?;
     Ok(files)

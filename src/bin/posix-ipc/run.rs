@@ -20,7 +20,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 /// Run a guest with the names that it is granted
 ///
 /// The guest is a component that exports wasi:cli/run, as `cargo build --target
-/// wasm32-wasip2` makes it, or a script in Python. It has this
+/// wasm32-wasip2` makes it, or a script in Python or JavaScript. It has this
 /// process's standard streams, its arguments, and nothing else of the machine but
 /// what the flags say; a script can read its own folder as well, and starts there.
 /// What the guest creates is unlinked when it ends, however it ends.
@@ -34,7 +34,8 @@ Examples:
   posix-ipc run --shm /frames::/in,ro viewer.wasm --verbose
   posix-ipc run --shm '/render.*,create,max-size=16MiB,max=4' render.wasm
   posix-ipc run --private tests.wasm
-  posix-ipc run --mq /jobs,recv worker.py --verbose")]
+  posix-ipc run --mq /jobs,recv worker.py --verbose
+  posix-ipc run --private hello.js")]
 pub struct Args {
     #[command(flatten)]
     grants: GrantOptions,
@@ -49,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
-    /// The guest: a component (.wasm, .wat) or a script (.py)
+    /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
     guest: PathBuf,
 
     /// Arguments of the guest

@@ -21,11 +21,18 @@ struct Language {
     runtime: &'static str,
 }
 
-const LANGUAGES: [Language; 1] = [Language {
-    name: "Python",
-    extensions: &["py"],
-    runtime: "python.wasm",
-}];
+const LANGUAGES: [Language; 2] = [
+    Language {
+        name: "Python",
+        extensions: &["py"],
+        runtime: "python.wasm",
+    },
+    Language {
+        name: "JavaScript",
+        extensions: &["js", "mjs"],
+        runtime: "js.wasm",
+    },
+];
 
 /// What is to be run: a component, and the script that it runs if it is a runtime.
 pub struct Program {

@@ -1,0 +1,15 @@
+//! The JavaScript runtime component: runs the script that its first argument names.
+
+#[rustfmt::skip]
+#[allow(dead_code)]
+mod bindings;
+
+mod handle;
+mod host;
+mod modules;
+mod script;
+
+fn main() {
+    let code = script::main();
+    host::exit(code);
+}
