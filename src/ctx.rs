@@ -7,13 +7,13 @@ mod permit;
 mod store;
 mod undo;
 
-pub(crate) use created::Charge;
+pub(crate) use created::{Charge, Stake};
 pub(crate) use permit::Permit;
 pub use store::limit_store;
 pub(crate) use undo::Held;
 
 use crate::error::{Error, ErrorCode};
-use crate::grant::{Grant, GrantError, Grants, Kind, NameError, PrivateNamespace, Right};
+use crate::grant::{Grant, GrantError, Grants, Kind, PrivateNamespace, Right};
 use crate::ledger::{Folder, GuestLedger, Ledger};
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
 use crate::random;
@@ -461,10 +461,12 @@ impl IpcCtxBuilder {
     ///
     /// # Errors
     ///
-    /// None today; the random prefix of a private namespace is checked as a name
-    /// like any other.
-    pub fn build(self, host: &IpcHost) -> Result<IpcCtx, NameError> {
+    /// If there are grants beside a private namespace, which leaves nothing to grant.
+    pub fn build(self, host: &IpcHost) -> Result<IpcCtx, GrantError> {
         let grants = if self.private {
+            if self.grants.iter().next().is_some() {
+                return Err(GrantError::Private);
+            }
             let prefix = format!("posix-ipc.{}.", random::word(16));
             Grants::private(PrivateNamespace::new(&prefix)?)
         } else {

@@ -55,11 +55,10 @@ fn try_rows(probe: &Path, kind: &str, words: [&str; 2], names: &Names, rows: &[R
     for ((line, needs, allowed), found) in rows.iter().zip(&outcomes) {
         let variable = Line::parse(line).variable;
         // What an operation is done with, if it is not a name.
-        let operand = line
-            .split(' ')
-            .nth(1)
-            .filter(|word| word.len() == 1 && *word != "=");
-        let expected = if operand.is_some_and(|operand| !open.contains(operand)) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let place = if words.get(1) == Some(&"=") { 3 } else { 1 };
+        let operand = words.get(place).filter(|word| word.len() == 1);
+        let expected = if operand.is_some_and(|operand| !open.contains(*operand)) {
             format!("error other Some(\"nothing in {}\")", operand.unwrap())
         } else if needs.iter().all(|right| granted.contains(right)) {
             (*allowed).into()
@@ -364,6 +363,7 @@ fn every_right_on_queues() {
                 ("mq.writable r".into(), &[], "error access"),
                 ("mq.writable w".into(), &[], "ok true"),
                 ("mq.readable w".into(), &[], "error access"),
+                ("n = mq.notify w".into(), &[], "error access"),
                 ("mq.receive w timeout=0".into(), &[], "error access"),
                 ("mq.receive-batch w 9 timeout=0".into(), &[], "error access"),
                 ("mq.receive r timeout=0".into(), &[], "ok \"first\":1"),

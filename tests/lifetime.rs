@@ -97,6 +97,16 @@ fn nothing_is_left_of_a_guest_that_is_terminated() {
 }
 
 #[test]
+fn nothing_is_left_of_a_guest_whose_terminal_is_closed() {
+    ends("spin", &[], 129, |running| running.signal(libc::SIGHUP));
+}
+
+#[test]
+fn nothing_is_left_of_a_guest_that_is_told_to_quit() {
+    ends("spin", &[], 131, |running| running.signal(libc::SIGQUIT));
+}
+
+#[test]
 fn nothing_is_left_of_a_guest_that_returns() {
     let Some(probe) = guest("probe") else { return };
     let names = Names::new();

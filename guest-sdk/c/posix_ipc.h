@@ -596,8 +596,9 @@ extern bool posix_ipc_shared_memory_method_segment_atomic_compare_exchange_u64(p
 // Similar to `FUTEX_WAIT` (not private) of `futex` on Linux.
 extern bool posix_ipc_shared_memory_method_segment_wait(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t expected, posix_ipc_shared_memory_duration_t *maybe_timeout, posix_ipc_shared_memory_wait_outcome_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // Wakes up to `count` waiters of the 32-bit word at `offset`, guests and
-// native processes alike, and returns how many it woke. Similar to
-// `FUTEX_WAKE` of `futex` on Linux.
+// native processes alike, and returns how many it woke. Change the word
+// first: a waiter that is not asleep at this very moment is not woken, and
+// goes by what the word holds. Similar to `FUTEX_WAKE` of `futex` on Linux.
 extern bool posix_ipc_shared_memory_method_segment_notify(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t count, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // Maps part of the object into the guest's address range, above its own
 // memory. `offset` is a multiple of the page size. `probe` is any
@@ -647,8 +648,9 @@ extern bool posix_ipc_message_queue_method_queue_subscribe_readable(posix_ipc_me
 extern bool posix_ipc_message_queue_method_queue_subscribe_writable(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
 // Asks to be told, once, when a message arrives in the empty queue and
 // nobody is waiting to receive it. A queue has one such registration in
-// the whole system: `busy` says that it is taken. Similar to `mq_notify`
-// in POSIX.
+// the whole system: `busy` says that it is taken. It is the receiver's: a
+// handle that was opened for sending only answers `access`. Similar to
+// `mq_notify` in POSIX.
 extern bool posix_ipc_message_queue_method_queue_request_notification(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_notification_t *ret, posix_ipc_message_queue_error_code_t *err);
 // Whether the message has arrived. Once true, the registration is used
 // up.

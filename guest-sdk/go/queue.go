@@ -175,7 +175,7 @@ func (q *Queue) SubscribeWritable() (*Pollable, error) {
 
 // RequestNotification asks to be told, once, when a message arrives in the empty queue and
 // nobody waits to receive it. A queue has one such registration in the whole system:
-// [ErrBusy] says that it is taken. mq_notify.
+// [ErrBusy] says that it is taken. The queue must be open for receiving. mq_notify.
 func (q *Queue) RequestNotification() (*Notification, error) {
 	registered, err := value(enter("notify"), q.name, q.raw.RequestNotification())
 	if err != nil {

@@ -235,7 +235,8 @@ func (w Uint32) wait(expected uint32, timeout wit.Option[uint64]) (bool, error) 
 }
 
 // Wake wakes up to count of those who wait for the word, guests and native programs, and
-// returns how many. FUTEX_WAKE.
+// returns how many. Change the word first: who is not asleep at this very moment is not
+// woken, and goes by what the word holds. FUTEX_WAKE.
 func (w Uint32) Wake(count uint32) (uint32, error) {
 	return value(enter("wake"), w.s.name, w.s.raw.Notify(w.offset, count))
 }

@@ -245,7 +245,11 @@ declare module "posix-ipc" {
          * a cause: look at the word again.
          */
         wait(expected: number, options?: WaitOptions): "ok" | "not-equal" | "timed-out";
-        /** Wakes up to `count` who wait for the word, all by default; returns how many. */
+        /**
+         * Wakes up to `count` who wait for the word, all by default; returns how many.
+         * Change the word first: who is not asleep at this very moment is not woken, and
+         * goes by what the word holds.
+         */
         notify(count?: number): number;
     }
 
@@ -338,7 +342,8 @@ declare module "posix-ipc" {
         subscribeWritable(): Pollable;
         /**
          * Asks to be told, once, when a message arrives in the empty queue and nobody waits
-         * for it, as `mq_notify`. A queue has one such request in the whole system.
+         * for it, as `mq_notify`. A queue has one such request in the whole system,
+         * and it takes a queue that is open for receiving.
          */
         requestNotification(): Notification;
         /** Closes it. To do so again does nothing. */

@@ -5,6 +5,7 @@ use crate::grant::Kind;
 use crate::ledger::Entry;
 use crate::objects::{identify, remove};
 use crate::quota::Reservation;
+use crate::sys::message_queue::MessageQueue;
 use crate::sys::{self, Identity};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,6 +22,8 @@ pub(crate) struct Created {
 
 struct Object {
     identity: Identity,
+    /// Of a queue that cannot be opened by its name.
+    witness: Option<MessageQueue>,
     keep: bool,
     charge: Arc<Charge>,
     _entry: Entry,
@@ -56,17 +59,40 @@ impl Charge {
     }
 }
 
+/// What an open object takes from the quota of whoever has it open. Held by the handle
+/// and by the pollables of it, which keep the object open when the handle is closed.
+#[derive(Debug)]
+pub(crate) struct Stake {
+    _handle: Reservation,
+    charge: Option<Arc<Charge>>,
+}
+
+impl Stake {
+    pub(crate) fn new(handle: Reservation, charge: Option<Arc<Charge>>) -> Arc<Self> {
+        Arc::new(Self {
+            _handle: handle,
+            charge,
+        })
+    }
+
+    pub(crate) fn charge(&self) -> Option<Arc<Charge>> {
+        self.charge.clone()
+    }
+}
+
 impl Created {
     pub(crate) fn add(
         &mut self,
         kind: Kind,
         permit: &Permit,
         identity: Identity,
+        witness: Option<MessageQueue>,
         charge: &Arc<Charge>,
         entry: Entry,
     ) {
         let object = Object {
             identity,
+            witness,
             keep: permit.grant.keep(),
             charge: charge.clone(),
             // What is kept is nothing to clean up after a kill either.
@@ -90,9 +116,10 @@ impl Created {
 
     /// Whether the object that the name leads to is one that this guest created.
     pub(crate) fn is_creator(&self, kind: Kind, host_name: &str) -> sys::Result<bool> {
-        let now = identify(kind, host_name)?;
-        let created = self.objects.get(&(kind, host_name.to_owned()));
-        Ok(created.is_some_and(|object| object.identity == now))
+        match self.objects.get(&(kind, host_name.to_owned())) {
+            Some(object) => object.is_at(kind, host_name),
+            None => identify(kind, host_name).map(|_| false),
+        }
     }
 
     /// The charge for what the guest has added to a segment of somebody else.
@@ -117,24 +144,37 @@ impl Drop for Created {
     fn drop(&mut self) {
         for ((kind, host_name), object) in &self.objects {
             if !object.keep {
-                unlink_if_same(*kind, host_name, object.identity);
+                object.unlink(*kind, host_name);
             }
         }
     }
 }
 
-/// Unlinks an object unless its name leads to another one by now: that belongs to
-/// somebody else.
-fn unlink_if_same(kind: Kind, host_name: &str, identity: Identity) {
-    match identify(kind, host_name) {
-        Ok(now) if now == identity => {
-            if let Err(errno) = remove(kind, host_name) {
-                tracing::warn!("{kind}:{host_name} could not be unlinked: {errno}");
+impl Object {
+    fn is_at(&self, kind: Kind, host_name: &str) -> sys::Result<bool> {
+        match &self.witness {
+            Some(queue) => queue.is_at(host_name),
+            None => identify(kind, host_name).map(|now| now == self.identity),
+        }
+    }
+
+    /// Unlinks the object unless its name leads to another one by now: that belongs to
+    /// somebody else.
+    fn unlink(&self, kind: Kind, host_name: &str) {
+        // The guest has chosen it, and it may hold what deceives a terminal.
+        let name = host_name.escape_debug();
+        match self.is_at(kind, host_name) {
+            Ok(true) => {
+                if let Err(errno) = remove(kind, host_name) {
+                    tracing::warn!("{kind}:{name} could not be unlinked: {errno}");
+                }
+            }
+            Ok(false) | Err(sys::Errno::NOENT) => {}
+            Err(errno) => {
+                tracing::warn!(
+                    "{kind}:{name} is left alone, because it cannot be looked at: {errno}"
+                )
             }
         }
-        Ok(_) | Err(sys::Errno::NOENT) => {}
-        Err(errno) => tracing::warn!(
-            "{kind}:{host_name} is left alone, because it cannot be looked at: {errno}"
-        ),
     }
 }

@@ -7,7 +7,7 @@ use crate::bindings::posix::ipc::message_queue::{
     Attributes, Host, HostNotification, HostQueue, Message, QueueLimits,
 };
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit};
+use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit, Stake};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
@@ -30,15 +30,16 @@ pub struct Queue {
     size: QueueSize,
     /// Room for the longest message, which the system insists on.
     room: Vec<u8>,
-    _handle: Reservation,
-    _charge: Option<Arc<Charge>>,
+    stake: Arc<Stake>,
     _entry: Entry,
 }
 
 /// A guest's registration for the arrival of a message.
 pub struct Notification {
     raw: Arc<Registration>,
-    _handle: Reservation,
+    stake: Arc<Stake>,
+    /// The registration lasts as long as the queue is open.
+    queue: Arc<Stake>,
 }
 
 const KIND: Kind = Kind::MessageQueue;
@@ -181,11 +182,17 @@ impl HostQueue for IpcCtxView<'_> {
 
     fn request_notification(&mut self, this: Handle<Queue>) -> Result<Handle<Notification>, Error> {
         let queue = self.table.get(&this)?;
+        // There is one registration in the whole system: it is the receiver's.
+        if !queue.may_receive {
+            return Err(ErrorCode::Access.into());
+        }
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let queue_stake = queue.stake.clone();
         let raw = Registration::new(queue.raw.share())?.into();
         Ok(self.table.push(Notification {
             raw,
-            _handle: handle,
+            stake: Stake::new(handle, None),
+            queue: queue_stake,
         })?)
     }
 
@@ -201,10 +208,11 @@ impl HostNotification for IpcCtxView<'_> {
     }
 
     fn subscribe(&mut self, this: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
-        let raw = self.table.get(&this)?.raw.clone();
+        let notification = self.table.get(&this)?;
         let pollable = self.ctx.reserve(Resource::Pollables, 1)?;
         let told = self.table.push(Told {
-            raw,
+            raw: notification.raw.clone(),
+            _stakes: [notification.stake.clone(), notification.queue.clone()],
             _pollable: pollable,
         })?;
         subscribe(self.table, told).map_err(Error::Trap)
@@ -291,8 +299,7 @@ impl IpcCtxView<'_> {
             may_send,
             size,
             room: Vec::new(),
-            _handle: handle,
-            _charge: charge,
+            stake: Stake::new(handle, charge),
         })?)
     }
 
@@ -313,6 +320,7 @@ impl IpcCtxView<'_> {
         let ready = Ready {
             queue: queue.raw.clone(),
             side,
+            _stake: queue.stake.clone(),
             _pollable: pollable,
         };
         let ready = self.table.push(ready)?;
@@ -441,8 +449,14 @@ fn create(
     let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size), created)
         .map_err(|errno| ctx.refused(KIND, permit, Refusal::of_queue(errno, Some(size))))?;
     let entry = pending.finish();
-    ctx.created()
-        .add(KIND, permit, raw.identity()?, &charge, entry);
+    ctx.created().add(
+        KIND,
+        permit,
+        raw.identity()?,
+        raw.witness()?,
+        &charge,
+        entry,
+    );
     Ok((raw, charge))
 }
 
@@ -510,6 +524,7 @@ enum Side {
 struct Ready {
     queue: Arc<PollableQueue>,
     side: Side,
+    _stake: Arc<Stake>,
     _pollable: Reservation,
 }
 
@@ -526,6 +541,7 @@ impl Pollable for Ready {
 /// Ready once the message has arrived or the registration is given up.
 struct Told {
     raw: Arc<Registration>,
+    _stakes: [Arc<Stake>; 2],
     _pollable: Reservation,
 }
 

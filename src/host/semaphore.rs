@@ -4,7 +4,7 @@ use super::open::{Opened, asked, create_unique, open_or_create, refuse_truncate,
 use super::windows::{Part, Window};
 use crate::bindings::posix::ipc::semaphore::{Host, HostSemaphore};
 use crate::bindings::posix::ipc::types::OpenFlags;
-use crate::ctx::{Charge, Held, IpcCtx, IpcCtxView, IpcHost, Permit};
+use crate::ctx::{Charge, Held, IpcCtx, IpcCtxView, IpcHost, Permit, Stake};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
@@ -26,8 +26,7 @@ pub struct Semaphore {
     may_map: bool,
     host_name: String,
     held: Option<Arc<Held>>,
-    _handle: Reservation,
-    _charge: Option<Arc<Charge>>,
+    stake: Arc<Stake>,
     _entry: Entry,
 }
 
@@ -155,6 +154,7 @@ impl HostSemaphore for IpcCtxView<'_> {
         let available = Available {
             host: self.ctx.host().clone(),
             semaphore: semaphore.raw.clone(),
+            _stake: semaphore.stake.clone(),
             _pollable: self.ctx.reserve(Resource::Pollables, 1)?,
         };
         let available = self.table.push(available)?;
@@ -200,7 +200,9 @@ impl IpcCtxView<'_> {
             length: sys::semaphore::SIZE,
             writable: true,
         };
-        self.open_window(&region, part)
+        // A page, and its semaphore counts as created until it is gone.
+        let charge = semaphore.stake.charge();
+        self.open_window(&region, part, charge)
     }
 
     fn push(
@@ -229,8 +231,7 @@ impl IpcCtxView<'_> {
             raw,
             name: permit.guest_name,
             host_name: permit.host_name,
-            _handle: handle,
-            _charge: charge,
+            stake: Stake::new(handle, charge),
         })?)
     }
 }
@@ -248,7 +249,7 @@ fn create(
         .map_err(|errno| ctx.refused(KIND, permit, Refusal::of_memory(errno)))?;
     let entry = pending.finish();
     ctx.created()
-        .add(KIND, permit, semaphore.identity(), &charge, entry);
+        .add(KIND, permit, semaphore.identity(), None, &charge, entry);
     Ok((semaphore, charge))
 }
 
@@ -256,6 +257,7 @@ fn create(
 struct Available {
     host: IpcHost,
     semaphore: Arc<sys::semaphore::Semaphore>,
+    _stake: Arc<Stake>,
     _pollable: Reservation,
 }
 

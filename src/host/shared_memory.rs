@@ -353,6 +353,7 @@ impl IpcCtxView<'_> {
         }
         let size = segment.raw.size()?;
         let object = segment.raw.object();
+        let charge = segment.charge.clone();
         let region = self.region(engine, probe)?;
         if range.end > size {
             return Err(ErrorCode::Truncated.into());
@@ -363,7 +364,7 @@ impl IpcCtxView<'_> {
             length: range.end - range.start,
             writable,
         };
-        self.open_window(&region, part)
+        self.open_window(&region, part, charge)
     }
 
     /// Does something with the object behind a handle.
@@ -463,7 +464,7 @@ fn create(
         .map_err(|errno| refused(ctx, permit, errno))?;
     let entry = pending.finish();
     ctx.created()
-        .add(KIND, permit, raw.identity()?, &charge, entry);
+        .add(KIND, permit, raw.identity()?, None, &charge, entry);
     Ok((raw, charge))
 }
 

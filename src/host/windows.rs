@@ -1,7 +1,7 @@
 //! The interface `windows`, and mapping what the windows show.
 
 use crate::bindings::posix::ipc::windows::{Host, HostWindow};
-use crate::ctx::IpcCtxView;
+use crate::ctx::{Charge, IpcCtxView};
 use crate::error::{Error, ErrorCode};
 use crate::quota::{Reservation, Resource};
 use crate::sys::window::{self, Region};
@@ -14,6 +14,8 @@ use wasmtime::component::Resource as Handle;
 pub struct Window {
     raw: Arc<window::Window>,
     _taken: [Reservation; 3],
+    /// It keeps the object's memory when the handle and the name are gone.
+    _charge: Option<Arc<Charge>>,
 }
 
 /// Part of an object, as a guest wants to map it.
@@ -61,6 +63,7 @@ impl IpcCtxView<'_> {
         &mut self,
         region: &Arc<Region>,
         part: Part,
+        charge: Option<Arc<Charge>>,
     ) -> Result<Handle<Window>, Error> {
         let Part {
             object,
@@ -78,6 +81,10 @@ impl IpcCtxView<'_> {
         ];
         let raw = Arc::new(region.map(object, offset, length, writable)?);
         self.ctx.open_windows_mut().add(&raw);
-        Ok(self.table.push(Window { raw, _taken: taken })?)
+        Ok(self.table.push(Window {
+            raw,
+            _taken: taken,
+            _charge: charge,
+        })?)
     }
 }

@@ -76,9 +76,23 @@ impl Word {
         self.get().store(value, Ordering::SeqCst);
     }
 
-    /// Which word it is, however often its object is mapped in this process.
+    /// Where it is mapped. The C library maps a semaphore once in a process; a segment is
+    /// mapped by every guest that has it open.
     pub(crate) fn address(&self) -> usize {
         self.get().as_ptr() as usize
+    }
+
+    pub(crate) fn is_semaphore(&self) -> bool {
+        matches!(self, Word::Semaphore(_))
+    }
+
+    /// Whether the kernel, too, takes both for one: who wakes waiters of the one wakes
+    /// those of the other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Word::Segment(one), Word::Segment(other)) => one.is_same(other),
+            _ => self.address() == other.address(),
+        }
     }
 }
 

@@ -100,6 +100,34 @@ impl MessageQueue {
             .map(|stat| Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o777)
     }
 
+    /// Another descriptor of a queue that its mode lets nobody open, by which its name is
+    /// recognised: see [`Self::is_at`]. None of one that can be opened.
+    pub(crate) fn witness(&self) -> Result<Option<Self>> {
+        const OWNER: u32 = 0o600;
+        if self.mode()? & OWNER != 0 {
+            return Ok(None);
+        }
+        let descriptor = rustix::io::fcntl_dupfd_cloexec(self, 0)?;
+        Ok(Some(Self {
+            descriptor: ManuallyDrop::new(descriptor),
+        }))
+    }
+
+    /// Whether the name leads to this queue. Its owner may read it for that moment.
+    pub(crate) fn is_at(&self, name: &str) -> Result<bool> {
+        const OWNER_READS: u32 = 0o400;
+        let mode = self.mode()?;
+        rustix::fs::fchmod(self, Mode::from_raw_mode(mode | OWNER_READS))?;
+        let there = identify(name);
+        rustix::fs::fchmod(self, Mode::from_raw_mode(mode))?;
+        match there {
+            Ok(identity) => Ok(identity == self.identity()?),
+            // This one can be opened, so it is another.
+            Err(Errno::ACCESS) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
     fn stat(&self) -> Result<Stat> {
         rustix::fs::fstat(self)
     }

@@ -60,9 +60,25 @@ impl Semaphore {
         if rustix::io::pwrite(&file.descriptor, &image, 0)? != image.len() {
             return Err(Errno::NOSPC);
         }
+        // `sem_open` opens what it creates whatever the mode says; here it opens what is
+        // there, and has to be allowed to.
+        const OPENS: u32 = 0o600;
+        let opens = Mode::from_raw_mode(file.mode | OPENS);
+        if file.mode & OPENS != OPENS {
+            rustix::fs::fchmod(&file.descriptor, opens)?;
+        }
         created(file.identity);
         file.publish(&file_name(name))?;
+        let this = Self::attach_published(name, &file);
+        if this.is_err() && identify(name) == Ok(file.identity) {
+            let _ = unlink(name);
+        }
+        this
+    }
+
+    fn attach_published(name: &str, file: &MemoryFile) -> Result<Self> {
         let this = Self::attach(name, (file.mode, file.identity))?;
+        rustix::fs::fchmod(&file.descriptor, Mode::from_raw_mode(file.mode))?;
         // A peer can have put another one in its place already. Then ours is gone.
         match Identity::mapped_at(this.raw.as_ptr() as usize) {
             Some(identity) if identity == file.identity => Ok(this),
@@ -298,7 +314,8 @@ pub(crate) fn unlink(name: &str) -> Result<()> {
 
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &str) -> Result<Identity> {
-    inspect(name).map(|(_, identity)| identity)
+    let stat = rustix::fs::lstat(memory_file::path(&file_name(name)))?;
+    Ok(Identity::of(&stat))
 }
 
 /// Looks at the file behind a semaphore. The C library maps it without a look at

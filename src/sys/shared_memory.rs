@@ -316,6 +316,11 @@ impl MappedWord {
         let value = self.get().load(Ordering::SeqCst);
         self.mapping.intact().map(|()| value)
     }
+
+    /// Whether both are the same word of one object, which may be mapped more than once.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.mapping.identity, self.offset) == (other.mapping.identity, other.offset)
+    }
 }
 
 /// What to map of an object of this size for an access to this range: all of it, unless
@@ -339,6 +344,7 @@ struct Mapping {
     size: usize,
     guard: ManuallyDrop<Guard>,
     descriptor: Arc<OwnedFd>,
+    identity: Identity,
 }
 
 // SAFETY: the mapping is plain memory; access to it is by atomics and by copies
@@ -356,6 +362,7 @@ impl Mapping {
         } else {
             ProtFlags::READ
         };
+        let identity = Identity::of(&rustix::fs::fstat(&descriptor)?);
         // SAFETY: a new mapping at an address of the kernel's choice. The guard is
         // told of it, lives as long as it, and zeros are valid bytes.
         unsafe {
@@ -374,6 +381,7 @@ impl Mapping {
                 size,
                 guard,
                 descriptor,
+                identity,
             })
         }
     }

@@ -8,19 +8,39 @@
 //! that is this reactor while its task has just been cancelled, a native process
 //! asleep on the same semaphore would sleep on beside a free token. So whenever
 //! the reactor may have swallowed a wake-up that no task used, it passes it on.
+//!
+//! The kernel may wake several of the words before the thread has left it, and names
+//! only the last one in the order in which they were given. It is in that order that
+//! the words of one futex, which several guests have mapped, are woken: they are given
+//! one after the other, and the named one and those of its futex before it were woken
+//! for certain. About other words before it there is a doubt. Those of busy guests
+//! come first, which settles most doubts: the next thing that happens to them is soon.
+//!
+//! While the thread is not in the kernel it is no waiter. What changes then it sees by
+//! the values; a word that is woken without a change goes unnoticed then, as it would by
+//! any waiter that is not asleep yet.
+
+#[cfg(test)]
+mod tests;
 
 use crate::sys::Errno;
 use crate::sys::futex::{self, Bell, Word};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// How long a thread sleeps before it looks at its words unasked: a peer that
 /// shrinks an object wakes nobody.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// How long a word may be in doubt. A wake-up that came without a change of the word and
+/// was not seen is so much late; and a guest finds out so often at most that there was
+/// none.
+const LONGEST_DOUBT: Duration = Duration::from_millis(100);
 
 /// What a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +68,15 @@ impl Reactor {
     /// Registers a task's interest in a word. None if the system has no room for the
     /// thread that it takes.
     pub(super) fn register(&self, word: Word, interest: Interest) -> Option<Registration> {
-        let shard = self.shard_for(&word)?;
         let entry = Arc::new(Entry {
             interest,
             fired: Notify::new(),
         });
+        // Until the word has its place, so that no shard gets more than it can wait on.
+        let mut shards = lock(&self.shards);
+        let shard = Self::shard_for(&mut shards, &word)?;
         let order = shard.enqueue(&word, &entry);
+        drop(shards);
         Some(Registration {
             shard,
             word,
@@ -62,11 +85,12 @@ impl Reactor {
         })
     }
 
-    /// All tasks of one word are in one shard. A shard may hold a few words more
-    /// than it can wait on when tasks race for the last place: see `Shard::run`.
-    fn shard_for(&self, word: &Word) -> Option<Arc<Shard>> {
+    /// All tasks of one word are in one shard.
+    fn shard_for(
+        shards: &mut Vec<(Arc<Shard>, JoinHandle<()>)>,
+        word: &Word,
+    ) -> Option<Arc<Shard>> {
         let address = word.address();
-        let mut shards = lock(&self.shards);
         let with_word = shards
             .iter()
             .find(|(shard, _)| lock(&shard.words).by_address.contains_key(&address));
@@ -132,7 +156,7 @@ impl Registration {
     /// Says that the task has used the wake-up that it was given.
     pub(super) fn settle(&mut self) {
         self.state = State::Settled;
-        self.shard.settle(&self.word);
+        self.shard.settle(&self.word, self.entry.interest);
     }
 }
 
@@ -166,29 +190,95 @@ struct Words {
     by_address: HashMap<usize, Waiters>,
     /// How often the thread has come back from the kernel.
     turns: u64,
+    /// How many words have come.
+    arrivals: u64,
 }
 
 /// The tasks of one word, in the order in which they are fired. Present as long as
 /// any task is queued or looking; so long the word is announced.
 struct Waiters {
     word: Word,
+    /// The number of its arrival, and of the latest one of the [same](Word::is_same).
+    arrival: u64,
+    latest: u64,
     queue: BTreeMap<i64, Arc<Entry>>,
     /// Tasks that were fired to take a token and have not said how it went.
     taking: u32,
     /// The number of the next task. Those that keep their turn count down.
     next: i64,
     next_again: i64,
+    /// Whether somebody has woken the word. A semaphore's value says all there is to
+    /// know, so this is about words of segments.
+    woken: bool,
+    /// Since when somebody may have.
+    doubted: Option<Instant>,
 }
 
 impl Waiters {
-    fn new(word: Word) -> Self {
+    fn new(word: Word, arrival: u64) -> Self {
         word.announce();
         Self {
             word,
+            arrival,
+            latest: arrival,
             queue: BTreeMap::new(),
             taking: 0,
             next: 0,
             next_again: -1,
+            woken: false,
+            doubted: None,
+        }
+    }
+}
+
+impl Words {
+    /// The tasks of a word, which comes with the first of them.
+    fn waiters(&mut self, word: &Word) -> &mut Waiters {
+        let address = word.address();
+        if !self.by_address.contains_key(&address) {
+            self.arrivals += 1;
+            let latest = self.arrivals;
+            self.same(word).for_each(|same| same.latest = latest);
+        }
+        let arrival = self.arrivals;
+        let new = || Waiters::new(word.clone(), arrival);
+        self.by_address.entry(address).or_insert_with(new)
+    }
+
+    fn same(&mut self, word: &Word) -> impl Iterator<Item = &mut Waiters> {
+        let same = |waiters: &&mut Waiters| waiters.word.is_same(word);
+        self.by_address.values_mut().filter(same)
+    }
+
+    /// Notes the words that may have been woken, of which the last one was. See the top.
+    fn were_woken(&mut self, words: &[Word], now: Instant) {
+        let Some(named) = words.last() else { return };
+        for word in words {
+            match self.by_address.get_mut(&word.address()) {
+                // Its task was gone before the thread knew.
+                None => self.pass_on(word),
+                Some(_) if word.is_semaphore() => {}
+                Some(waiters) if word.is_same(named) => waiters.woken = true,
+                Some(waiters) => _ = waiters.doubted.get_or_insert(now),
+            }
+        }
+    }
+
+    /// Gives a wake-up that a task has not used to whoever else waits: another task, if
+    /// the thread looks at its words after this.
+    fn pass_on(&mut self, word: &Word) {
+        match self.same(word).min_by_key(|same| same.arrival) {
+            Some(other) => other.woken = true,
+            None => _ = word.wake(1),
+        }
+    }
+
+    fn forget_if_idle(&mut self, word: &Word) {
+        let address = word.address();
+        let idle = |waiters: &Waiters| waiters.queue.is_empty() && waiters.taking == 0;
+        if self.by_address.get(&address).is_some_and(idle) {
+            self.by_address.remove(&address);
+            word.renounce();
         }
     }
 }
@@ -196,10 +286,7 @@ impl Waiters {
 impl Shard {
     fn enqueue(&self, word: &Word, entry: &Arc<Entry>) -> i64 {
         let mut words = lock(&self.words);
-        let waiters = words
-            .by_address
-            .entry(word.address())
-            .or_insert_with(|| Waiters::new(word.clone()));
+        let waiters = words.waiters(word);
         let order = waiters.next;
         waiters.next += 1;
         waiters.queue.insert(order, entry.clone());
@@ -208,12 +295,10 @@ impl Shard {
         order
     }
 
+    /// The word is still there: it is as long as the task was looking.
     fn requeue(&self, word: &Word, entry: &Arc<Entry>) -> i64 {
         let mut words = lock(&self.words);
-        let waiters = words
-            .by_address
-            .entry(word.address())
-            .or_insert_with(|| Waiters::new(word.clone()));
+        let waiters = words.waiters(word);
         waiters.taking = waiters.taking.saturating_sub(1);
         let order = waiters.next_again;
         waiters.next_again -= 1;
@@ -223,13 +308,15 @@ impl Shard {
         order
     }
 
-    /// A task has taken its token.
-    fn settle(&self, word: &Word) {
+    /// A task has used its wake-up.
+    fn settle(&self, word: &Word, interest: Interest) {
         let mut words = lock(&self.words);
-        if let Some(waiters) = words.by_address.get_mut(&word.address()) {
+        if interest == Interest::Take
+            && let Some(waiters) = words.by_address.get_mut(&word.address())
+        {
             waiters.taking = waiters.taking.saturating_sub(1);
         }
-        Self::forget_if_idle(&mut words, word);
+        words.forget_if_idle(word);
     }
 
     /// A task is gone that may have been fired without knowing.
@@ -240,7 +327,7 @@ impl Shard {
             .get_mut(&word.address())
             .map(|waiters| waiters.queue.remove(&order));
         if matches!(queued, Some(Some(_))) {
-            Self::forget_if_idle(&mut words, word);
+            words.forget_if_idle(word);
             // The thread may be asleep on the word.
             self.bell.ring();
             if matches!(interest, Interest::Change(_)) {
@@ -273,77 +360,82 @@ impl Shard {
             }
             others = !waiters.queue.is_empty();
         }
-        Self::forget_if_idle(&mut words, word);
+        words.forget_if_idle(word);
+        match interest {
+            Interest::Change(_) => words.pass_on(word),
+            Interest::Take | Interest::Look if others => {}
+            Interest::Take | Interest::Look => return post_on(word),
+        }
         drop(words);
-        if others {
-            self.bell.ring();
-        } else {
-            pass_on(word, interest);
-        }
-    }
-
-    fn forget_if_idle(words: &mut Words, word: &Word) {
-        let address = word.address();
-        let idle = |waiters: &Waiters| waiters.queue.is_empty() && waiters.taking == 0;
-        if words.by_address.get(&address).is_some_and(idle) {
-            words.by_address.remove(&address);
-            word.renounce();
-        }
+        self.bell.ring();
     }
 
     fn run(&self) {
-        let mut woken = None;
+        let mut woken = Vec::new();
         while !self.stopping.load(Ordering::SeqCst) {
             // Read before the words are: a ring after this ends the wait below.
             let rung = self.bell.count();
-            let words = self.fire(woken.take());
-            // More words than one call can take, for a moment: the rest has its
-            // turn after the next wake-up, or the next second.
-            let words = &words[..words.len().min(futex::MAX_WORDS - 1)];
-            match futex::wait_any(&self.bell, rung, words, LONGEST_SLEEP) {
-                Ok(index) => woken = index.map(|index| words[index].0.clone()),
-                // A word changed, or a second is over, or an object is shorter
-                // than it was, which `fire` finds out.
-                Err(Errno::AGAIN | Errno::TIMEDOUT | Errno::INTR | Errno::FAULT) => {}
+            let (words, longest) = self.fire(&woken, Instant::now());
+            woken.clear();
+            match futex::wait_any(&self.bell, rung, &words, longest) {
+                Ok(Some(named)) => {
+                    woken.extend(words.into_iter().take(named + 1).map(|(word, _)| word));
+                }
+                // The bell alone; or a word changed, or the time is over, or an object
+                // is shorter than it was, which `fire` finds out. If a word was woken
+                // the kernel says that first.
+                Ok(None) | Err(Errno::AGAIN | Errno::TIMEDOUT | Errno::INTR | Errno::FAULT) => {}
                 Err(_) => std::thread::sleep(Duration::from_millis(1)),
             }
         }
     }
 
-    /// Fires the tasks for which it is worth looking. Returns the words that others
-    /// still wait on, with the values that were looked at.
-    fn fire(&self, woken: Option<Word>) -> Vec<(Word, u32)> {
+    /// Fires the tasks for which it is worth looking, after some words may have been
+    /// woken. Returns the words that others still wait on, with the values that were
+    /// looked at, and for how long to wait.
+    fn fire(&self, woken: &[Word], now: Instant) -> (Vec<(Word, u32)>, Duration) {
         let mut words = lock(&self.words);
         words.turns += 1;
         self.turned.notify_all();
-        if let Some(word) = &woken
-            && !words.by_address.contains_key(&word.address())
-        {
-            // Its task was gone before the thread knew.
-            let _ = word.wake(1);
-        }
-        let woken = woken.map(|word| word.address());
+        words.were_woken(woken, now);
         let mut waiting = Vec::with_capacity(words.by_address.len());
         let mut idle = Vec::new();
-        for (&address, waiters) in words.by_address.iter_mut() {
-            let value = waiters.fire(woken == Some(address));
+        let mut longest = LONGEST_SLEEP;
+        for waiters in words.by_address.values_mut() {
+            let value = waiters.fire(now);
             if waiters.queue.is_empty() {
                 idle.push(waiters.word.clone());
             } else if let Some(value) = value {
-                waiting.push((waiters.word.clone(), value));
+                waiting.push((waiters.place(), waiters.word.clone(), value));
+                if let Some(since) = waiters.doubted {
+                    longest = longest.min((since + LONGEST_DOUBT).saturating_duration_since(now));
+                }
             }
         }
         for word in idle {
-            Self::forget_if_idle(&mut words, &word);
+            words.forget_if_idle(&word);
         }
-        waiting
+        drop(words);
+        waiting.sort_unstable_by_key(|(place, ..)| *place);
+        let waiting = waiting.into_iter().map(|(_, word, value)| (word, value));
+        (waiting.collect(), longest)
     }
 }
 
 impl Waiters {
+    /// Where the word comes among those that the kernel is given: semaphores first, as a
+    /// wake-up of a later word puts none of them in doubt. See the top.
+    fn place(&self) -> impl Ord + Copy + use<> {
+        (
+            !self.word.is_semaphore(),
+            Reverse(self.latest),
+            self.arrival,
+        )
+    }
+
     /// Gives the value that was looked at; none if the object is gone from under
     /// the word, in which case every task is fired to find that out.
-    fn fire(&mut self, woken: bool) -> Option<u32> {
+    fn fire(&mut self, now: Instant) -> Option<u32> {
         let Ok(value) = self.word.load() else {
             for (_, entry) in std::mem::take(&mut self.queue) {
                 self.taking += u32::from(entry.interest == Interest::Take);
@@ -351,8 +443,13 @@ impl Waiters {
             }
             return None;
         };
+        let doubted_enough = |since| now >= since + LONGEST_DOUBT;
+        let woken = self.woken || self.doubted.is_some_and(doubted_enough);
+        if woken {
+            self.woken = false;
+            self.doubted = None;
+        }
         let mut free = value.saturating_sub(self.taking);
-        let mut wake_up = woken;
         let mut taking = 0;
         let mut looked = false;
         self.queue.retain(|_, entry| {
@@ -367,7 +464,7 @@ impl Waiters {
                     looked |= value > 0;
                     value > 0
                 }
-                Interest::Change(expected) => value != expected || std::mem::take(&mut wake_up),
+                Interest::Change(expected) => value != expected || woken,
             };
             if fire {
                 entry.fired.notify_one();
@@ -376,17 +473,16 @@ impl Waiters {
         });
         self.taking += taking;
         if looked && taking == 0 {
-            pass_on(&self.word, Interest::Look);
+            post_on(&self.word);
         }
         Some(value)
     }
 }
 
-/// Gives a wake-up that no task of this process uses to whoever else waits.
-fn pass_on(word: &Word, interest: Interest) {
-    let is_semaphore = !matches!(interest, Interest::Change(_));
-    if is_semaphore && matches!(word.load(), Ok(1..)) {
-        let _ = word.wake(1);
+/// Wakes whoever else waits for a semaphore, if there is something to take.
+fn post_on(semaphore: &Word) {
+    if matches!(semaphore.load(), Ok(1..)) {
+        let _ = semaphore.wake(1);
     }
 }
 

@@ -2,10 +2,10 @@
 //! get lost between guests and native waiters.
 
 use super::*;
-use crate::sys;
 use crate::sys::message_queue::{self, Direction, MessageQueue, QueueSize};
 use crate::sys::semaphore::{self, Semaphore};
 use crate::sys::shared_memory::{self, SharedMemory};
+use crate::sys::{self, Errno};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -336,6 +336,74 @@ fn a_word_wakes_when_it_is_woken_and_when_it_has_changed() {
             }
         });
     }
+}
+
+/// One segment, as so many guests of one host have it open.
+fn opened(guests: usize) -> Vec<SharedMemory> {
+    let name = unique();
+    let _segment = SharedMemory::create(&name, 0o600, 4096, |_| {}).unwrap();
+    let open = || SharedMemory::open(&name, true).unwrap();
+    let opened = std::iter::repeat_with(open).take(guests).collect();
+    shared_memory::unlink(&name).unwrap();
+    opened
+}
+
+#[test]
+fn a_word_that_is_woken_without_a_change_wakes_as_many_guests_as_it_says() {
+    let waits = waits(WaitStrategy::Reactor);
+    let mut guests = opened(6);
+    let peer = guests.pop().unwrap().waitable(8).unwrap();
+    let peer = sys::futex::Word::Segment(peer.into());
+    run(async {
+        let mut tasks = std::collections::VecDeque::new();
+        for guest in &mut guests {
+            let (waits, word) = (waits.clone(), guest.waitable(8).unwrap());
+            let wait = async move { waits.changed(word, 0, ANY, &Canceller::new()).await };
+            let mut wait = Box::pin(wait);
+            // In this order.
+            assert!(poll_once(wait.as_mut()).await.is_none());
+            tasks.push_back(tokio::spawn(wait));
+        }
+        for some in [2, 3] {
+            let mut woken = 0;
+            while woken < some {
+                let most = if some == 2 { some - woken } else { u32::MAX };
+                woken += peer.wake(most).unwrap();
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(woken, some);
+            for task in tasks.drain(..some as usize) {
+                assert!(task.await.unwrap().is_ok());
+            }
+            assert!(tasks.iter().all(|task| !task.is_finished()));
+        }
+    });
+}
+
+#[test]
+fn a_native_waiter_gets_the_wake_up_that_a_cancelled_guest_had() {
+    let waits = waits(WaitStrategy::Reactor);
+    let mut opened = opened(2);
+    let mut words = opened.iter_mut().map(|one| one.waitable(0).unwrap());
+    let (word, native) = (Arc::new(words.next().unwrap()), words.next().unwrap());
+    let native = sys::futex::Word::Segment(native.into());
+    let peer = native.clone();
+    run(async {
+        let guest = sys::futex::Word::Segment(word);
+        let registered = waits.register(guest, reactor::Interest::Change(0));
+        let mut registered = registered.unwrap();
+        thread::sleep(SETTLED);
+        // Behind the guest in the queue of the kernel.
+        let native = thread::spawn(move || native.wait(0, FOREVER / 2));
+        thread::sleep(SETTLED);
+        peer.store_for_test(1);
+        peer.wake(1).unwrap();
+        registered.fired().await;
+        drop(registered);
+        // It may have been late, and have found the change.
+        let woken = native.join().unwrap();
+        assert!(matches!(woken, Ok(()) | Err(Errno::AGAIN)), "{woken:?}");
+    });
 }
 
 #[test]

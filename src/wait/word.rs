@@ -8,6 +8,11 @@ use crate::sys::futex::{self, Word};
 use crate::sys::semaphore::Semaphore;
 use crate::sys::shared_memory::MappedWord;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How much later a guest that waits in slices goes on after somebody has woken the word
+/// without a change, which it does not see.
+const LONGEST_UNSEEN: Duration = Duration::from_secs(1);
 
 impl Waits {
     /// Takes a semaphore.
@@ -101,11 +106,13 @@ impl Waits {
         match self.register(word.clone(), Interest::Change(expected)) {
             Some(mut parked) => {
                 parked.fired().await;
+                parked.settle();
                 word.load()?;
             }
             None => {
                 let mut backoff = Backoff::new();
-                while word.load()? == expected {
+                let end = Instant::now() + LONGEST_UNSEEN;
+                while word.load()? == expected && Instant::now() < end {
                     backoff.pause().await;
                 }
             }

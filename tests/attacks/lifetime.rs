@@ -1,9 +1,10 @@
 //! Ends of a guest, and hostile native programs beside it.
 
-use crate::support::{FOREVER, Names, Native, Running, embed, guest, posix_ipc};
+use crate::support::{Ended, FOREVER, Names, Native, Running, embed, guest, posix_ipc};
 use std::fs;
-use std::os::unix::fs::FileExt;
-use std::process::Stdio;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use wasmtime_posix_ipc::grant::Grant;
 use wasmtime_posix_ipc::{IpcCtx, IpcHost};
@@ -357,4 +358,78 @@ fn a_ledger_does_not_lead_to_foreign_files() {
     let mut running = Running::start(command.stdin(Stdio::null()));
     running.wait();
     assert_eq!(fs::read_to_string(victim).unwrap(), "stays");
+}
+
+/// What nobody may open, its creator included, goes all the same. Root may open
+/// everything, so this is tried as somebody else.
+#[test]
+fn objects_that_nobody_may_open() {
+    let Some(probe) = guest("probe") else { return };
+    let names = Names::new();
+    let folder = std::env::temp_dir().join(names.prefix());
+    let open_to_all = || fs::Permissions::from_mode(0o777);
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, open_to_all()).unwrap();
+    let (host, guest) = (folder.join("host"), folder.join("probe.wasm"));
+    fs::copy(env!("CARGO_BIN_EXE_posix-ipc"), &host).unwrap();
+    fs::copy(&probe, &guest).unwrap();
+    fs::set_permissions(&guest, open_to_all()).unwrap();
+
+    let mut lines = Vec::new();
+    for mode in ["0", "400", "200"] {
+        for (kind, rest) in [("sem", "value=1"), ("shm", "size=8"), ("mq", "limits=1x8")] {
+            let name = |stem: &str| names.name(&format!("{stem}-{kind}-{mode}"));
+            let (gone, left) = (name("gone"), name("left"));
+            lines.push(format!("a = {kind}.open {gone} create mode={mode} {rest}"));
+            lines.push(format!("{kind}.unlink {gone}"));
+            lines.push("close a".to_owned());
+            lines.push(format!("a = {kind}.open {left} create mode={mode} {rest}"));
+            lines.push("close a".to_owned());
+        }
+    }
+    let grant = format!("{},create", names.pattern());
+    let mut command = Command::new(&host);
+    command
+        .arg("run")
+        .args(["--sem", &grant, "--shm", &grant, "--mq", &grant]);
+    command
+        .arg(&guest)
+        .arg("do")
+        .args(&lines)
+        .current_dir(&folder);
+    command.env("HOME", &folder).env("XDG_RUNTIME_DIR", &folder);
+    command.env_remove("XDG_CACHE_HOME");
+    if rustix::process::geteuid().is_root() {
+        const NOBODY: u32 = 65534;
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let ended = Ended::of(&mut command);
+    let _ = fs::remove_dir_all(&folder);
+    assert_eq!(ended.lines(), vec!["ok"; lines.len()], "{}", ended.stderr);
+    assert_eq!(ended.stderr, "");
+    assert_eq!(names.existing(), [""; 0]);
+}
+
+/// What a peer has cut short cannot be used any more, and is removed as ever.
+#[test]
+fn a_semaphore_that_is_cut_is_removed_all_the_same() {
+    let Some(probe) = guest("probe") else { return };
+    let names = Names::new();
+    let (unlinked, left) = (names.name("unlinked"), names.name("left"));
+    let grant = format!("{},create", names.pattern());
+    let mut guest = Running::guest(&["--sem", &grant], &probe);
+    for name in [&unlinked, &left] {
+        assert_eq!(guest.tell(&format!("s = sem.open {name} create")), "ok");
+        let file = format!("/dev/shm/sem.{}", &name[1..]);
+        fs::File::options()
+            .write(true)
+            .open(file)
+            .unwrap()
+            .set_len(0)
+            .unwrap();
+    }
+    assert_eq!(guest.tell(&format!("sem.unlink {unlinked}")), "ok");
+    let ended = guest.end();
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
+    assert_eq!(names.existing(), [""; 0]);
 }

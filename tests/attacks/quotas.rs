@@ -396,3 +396,21 @@ fn nothing_is_made_beyond_a_limit() {
         assert_eq!(running.end().code, Some(0));
     }
 }
+
+/// A pollable keeps its queue open when the handle is closed and the name is gone.
+#[test]
+fn pollables_that_outlive_their_queues() {
+    let Some(probe) = guest("probe") else { return };
+    let names = Names::new();
+    let grant = format!("--mq={},own", names.pattern());
+    let prefix = names.name("");
+    for (quota, made) in [
+        (["--max-mq-bytes", "200"], "3, then quota"),
+        (["--max-handles", "5"], "5, then quota"),
+        (["--max-created", "4"], "4, then quota"),
+    ] {
+        let flags = [&[&*grant][..], &quota].concat();
+        let ended = attack(&probe, &flags, &["outlive", &prefix, "50"]);
+        assert_eq!(ended.lines(), [made], "{quota:?}: {}", ended.stderr);
+    }
+}

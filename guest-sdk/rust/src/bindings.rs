@@ -3560,8 +3560,9 @@ pub mod posix {
             impl Segment {
                 #[allow(unused_unsafe, clippy::all)]
                 /// Wakes up to `count` waiters of the 32-bit word at `offset`, guests and
-                /// native processes alike, and returns how many it woke. Similar to
-                /// `FUTEX_WAKE` of `futex` on Linux.
+                /// native processes alike, and returns how many it woke. Change the word
+                /// first: a waiter that is not asleep at this very moment is not woken, and
+                /// goes by what the word holds. Similar to `FUTEX_WAKE` of `futex` on Linux.
                 #[allow(async_fn_in_trait)]
                 pub fn notify(
                     &self,
@@ -5518,8 +5519,9 @@ pub mod posix {
                 #[allow(unused_unsafe, clippy::all)]
                 /// Asks to be told, once, when a message arrives in the empty queue and
                 /// nobody is waiting to receive it. A queue has one such registration in
-                /// the whole system: `busy` says that it is taken. Similar to `mq_notify`
-                /// in POSIX.
+                /// the whole system: `busy` says that it is taken. It is the receiver's: a
+                /// handle that was opened for sending only answers `access`. Similar to
+                /// `mq_notify` in POSIX.
                 #[allow(async_fn_in_trait)]
                 pub fn request_notification(
                     &self,

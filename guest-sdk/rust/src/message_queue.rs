@@ -421,7 +421,8 @@ impl Queue {
     }
 
     /// Asks to be told, once, when a message arrives in the empty queue and nobody waits to
-    /// receive it. Similar to `mq_notify` in POSIX.
+    /// receive it. It takes a queue that was opened for receiving. Similar to
+    /// `mq_notify` in POSIX.
     ///
     /// # Errors
     ///

@@ -387,8 +387,9 @@ impl SharedU32<'_> {
     }
 
     /// Wakes up to `count` of those who wait for the word, guests and native programs alike,
-    /// and returns how many it woke; [`u32::MAX`] wakes all. Similar to `FUTEX_WAKE` of
-    /// `futex` on Linux.
+    /// and returns how many it woke; [`u32::MAX`] wakes all. Change the word first: who is
+    /// not asleep at this very moment is not woken, and goes by what the word holds. Similar
+    /// to `FUTEX_WAKE` of `futex` on Linux.
     pub fn notify(&self, count: u32) -> Result<u32> {
         Ok(self.segment.raw.notify(self.offset, count)?)
     }

@@ -26,7 +26,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 /// What the guest creates is unlinked when it ends, however it ends.
 ///
 /// The exit code is the guest's own; 134 after a trap, 124 when --timeout ended it,
-/// 130 and 143 after SIGINT and SIGTERM.
+/// 128 and its number after SIGHUP, SIGINT, SIGQUIT and SIGTERM.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -120,6 +120,8 @@ async fn supervise(
 ) -> Result<End> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let hangup = hangup()?;
     let elapsed = async {
         match timeout {
             Some(limit) => tokio::time::sleep(limit).await,
@@ -131,6 +133,31 @@ async fn supervise(
         () = elapsed => End::TimedOut(timeout.unwrap_or_default()),
         _ = interrupt.recv() => End::Signal("interrupted", libc::SIGINT),
         _ = terminate.recv() => End::Signal("terminated", libc::SIGTERM),
+        _ = quit.recv() => End::Signal("told to quit", libc::SIGQUIT),
+        () = hangup => End::Signal("its terminal was closed", libc::SIGHUP),
+    })
+}
+
+/// The end of the terminal. Whoever started this with the signal ignored, as `nohup` does,
+/// means it to go on.
+fn hangup() -> Result<impl Future<Output = ()>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| {
+        let bits = line.strip_prefix("SigIgn:")?.trim();
+        u64::from_str_radix(bits, 16).ok()
+    });
+    let is_ignored = ignored.unwrap_or(0) & 1 << (libc::SIGHUP - 1) != 0;
+    let stream = match is_ignored {
+        true => None,
+        false => Some(signal(SignalKind::hangup())?),
+    };
+    Ok(async move {
+        match stream {
+            Some(mut stream) => {
+                stream.recv().await;
+            }
+            None => std::future::pending().await,
+        }
     })
 }
 

@@ -1,7 +1,7 @@
 //! `probe attack HOW`: what no binding lets a guest do by mistake. Handles are numbers
 //! for the machine code of a guest, and here they are taken for numbers.
 
-use crate::bindings::posix::ipc::message_queue::{MessageParam, Queue};
+use crate::bindings::posix::ipc::message_queue::{self, MessageParam, Queue, QueueLimits};
 use crate::bindings::posix::ipc::semaphore::Semaphore;
 use crate::bindings::posix::ipc::shared_memory::Segment;
 use crate::bindings::posix::ipc::types::{Access, ErrorCode, OpenFlags};
@@ -68,6 +68,7 @@ pub fn main(arguments: &[&str]) {
             say(queue.send(b"short", 0, Some(0)));
         }
         ["long-batch", queue, count, length] => long_batch(queue, number(count), number(length)),
+        ["outlive", prefix, count] => outlive(prefix, number(count)),
         ["grow", most] => grow(number(most)),
         ["work", prefix, rounds] => work(prefix, number(rounds)),
         _ => panic!("unknown arguments: {arguments:?}"),
@@ -142,6 +143,20 @@ fn long_batch(queue: &str, count: usize, length: usize) {
 }
 
 /// Takes memory, a MiB at a time, until there is no more.
+/// Makes queues, and keeps of each only a pollable.
+fn outlive(prefix: &str, count: usize) {
+    let limits = QueueLimits {
+        max_messages: 1,
+        max_message_size: 64,
+    };
+    let made = count_until(count, || {
+        let queue = Queue::create_unique(prefix, 0o600, Some(limits))?;
+        forget(queue.subscribe_readable()?);
+        message_queue::unlink(&queue.name())
+    });
+    println!("{made}");
+}
+
 fn grow(most: usize) {
     const MEBIBYTE: usize = 1 << 20;
     let mut taken = 0;
