@@ -15,7 +15,7 @@ use wasmtime_posix_ipc::bindings::posix::ipc::message_queue::{HostQueue, Message
 use wasmtime_posix_ipc::bindings::posix::ipc::semaphore::HostSemaphore;
 use wasmtime_posix_ipc::bindings::posix::ipc::shared_memory::{AtomicOperation, HostSegment};
 use wasmtime_posix_ipc::bindings::posix::ipc::types::{Access as Direction, OpenFlags};
-use wasmtime_posix_ipc::bindings::posix::ipc::{message_queue, semaphore, shared_memory};
+use wasmtime_posix_ipc::bindings::posix::ipc::{direct, message_queue, semaphore, shared_memory};
 use wasmtime_posix_ipc::grant::{Access, Grant, Kind, Life};
 use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{Error, IpcCtx, IpcCtxView, IpcHost};
@@ -383,13 +383,21 @@ impl Guest {
                 number(HostSemaphore::value(view, this)),
                 machine.value(handle),
             ),
-            1 | 2 => (
+            1 => (
                 done(HostSemaphore::release(view, this)),
                 machine.release(handle, held),
+            ),
+            2 => (
+                number(Ok(direct::Host::release(view, place).expect("no trap"))),
+                Ok(Value::Number(machine.release(handle, held).is_ok().into())),
             ),
             3 => (
                 done(at_once(HostSemaphore::acquire(view, this, Some(0))).await),
                 machine.acquire(handle, held),
+            ),
+            4 => (
+                number(Ok(direct::Host::try_acquire(view, place).expect("no trap"))),
+                Ok(Value::Number(machine.acquire(handle, held).is_ok().into())),
             ),
             _ => (
                 done(HostSemaphore::try_acquire(view, this)),
