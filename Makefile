@@ -18,7 +18,7 @@ demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	GUEST=$(GUEST_TARGET)/wasm32-wasip2/release/conversation.wasm \
 	guest-examples/conversation/run
 
-test: setup check guests runtimes ## Every check and every test, with nothing skipped
+test: setup check guests runtimes engines ## Every check and every test, with nothing skipped
 	POSIX_IPC_REQUIRE_GUESTS=1 cargo test
 
 check: deny ## Formatting, lints, documentation, bindings, dependencies
