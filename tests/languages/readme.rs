@@ -1,16 +1,11 @@
 //! The programs of the front page, one in each language, and each does the same.
-#![cfg(feature = "cli")]
 
-#[path = "support/compiled.rs"]
-mod compiled;
-mod support;
-
-use compiled::manual::Example;
-use compiled::{Program, guest_c, guest_go, guest_rust};
+use crate::support::manual::Example;
+use crate::support::program::{Program, guest_c, guest_go, guest_rust};
+use crate::support::scripts::Runtime;
+use crate::support::{Ended, Folder, Names, Native, repository, scratch_file};
 use std::path::PathBuf;
 use std::process::Command;
-use support::scripts::Runtime;
-use support::{Ended, Folder, Names, Native, repository};
 
 fn program(language: &str) -> String {
     Example::only(&repository().join("README.md"), language).text
@@ -19,7 +14,7 @@ fn program(language: &str) -> String {
 /// A file in a folder of its own, at the same place each time: what has been compiled is
 /// found again.
 fn file(path: &str, text: &str) -> PathBuf {
-    compiled::scratch_file(&format!("readme/{path}"), text)
+    scratch_file(&format!("readme/{path}"), text)
 }
 
 /// Has a native program beside it, under the names that the page has.

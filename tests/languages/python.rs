@@ -1,15 +1,12 @@
 //! Guests in Python: scripts that are run natively and by the runtime component, and
 //! what the runtime makes of scripts.
-#![cfg(feature = "cli")]
 
-mod support;
-
+use crate::support::manual::Example;
+use crate::support::scripts::{Runtime, all_of, native_python};
+use crate::support::{Ended, Folder, Names, Native, Running, posix_ipc, repository};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::manual::Example;
-use support::scripts::{Runtime, all_of, native_python};
-use support::{Ended, Folder, Names, Native, Running, posix_ipc, repository};
 
 fn script(path: &str) -> PathBuf {
     repository().join("tests/python").join(path)
