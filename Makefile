@@ -9,7 +9,7 @@ GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
 WITH_ATOMICS := CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS="-C target-feature=+atomics"
 ATOMICS_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)-atomics
 
-.PHONY: demo test check deny guests runtimes relay bench install setup setup-rust bindings clean
+.PHONY: demo test check deny guests runtimes relay engines bench install setup setup-rust bindings clean
 
 demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	cargo build --bin posix-ipc
@@ -18,7 +18,7 @@ demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	GUEST=$(GUEST_TARGET)/wasm32-wasip2/release/conversation.wasm \
 	guest-examples/conversation/run
 
-test: setup check guests runtimes ## Every check and every test, with nothing skipped
+test: setup check guests runtimes engines ## Every check and every test, with nothing skipped
 	POSIX_IPC_REQUIRE_GUESTS=1 cargo test
 
 check: deny ## Formatting, lints, documentation, bindings, dependencies
@@ -66,6 +66,9 @@ target/runtimes/python.wasm: $(WIT) $(shell find guest-sdk/python/src guest-sdk/
 
 target/runtimes/js.wasm: $(shell find guest-sdk/js guest-sdk/rust -path '*/target' -prune -o -type f -print)
 	guest-sdk/js/build-runtime $@
+
+engines: ## Windows on engines that cannot have them: builds another wasmtime
+	cargo test --manifest-path tests/engines/Cargo.toml --target-dir target/engines
 
 bench: setup ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml

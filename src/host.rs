@@ -2,6 +2,7 @@
 //! whether and how much, call [`crate::sys`] and [`crate::wait`], and convert.
 
 mod bulk;
+mod direct;
 mod limits;
 pub(crate) mod message_queue;
 mod open;
@@ -34,6 +35,8 @@ pub fn add_to_linker<T: IpcView + 'static>(linker: &mut Linker<T>) -> wasmtime::
     ipc::shared_memory::add_to_linker::<_, Ipc>(linker, view)?;
     ipc::windows::add_to_linker::<_, Ipc>(linker, view)?;
     ipc::message_queue::add_to_linker::<_, Ipc>(linker, view)?;
+    let mut options = ipc::direct::LinkOptions::default();
+    ipc::direct::add_to_linker::<_, Ipc>(linker, options.direct(true), view)?;
     linker.allow_shadowing(true);
     let replaced = bulk::add_to_linker(linker);
     linker.allow_shadowing(shadowing);

@@ -95,6 +95,7 @@ impl Loaded {
             format!("sem:{}::/gate{map}", name("gate")),
             format!("sem:{}::/ping{map}", name("ping")),
             format!("sem:{}::/pong{map}", name("pong")),
+            format!("sem:{}::/lock{map}", name("lock")),
             format!("sem:{}::/new,create", name("new")),
             format!("shm:{}::/object{map}", name("object")),
             format!("shm:{}::/new,create", name("new")),

@@ -49,7 +49,7 @@ struct Args {
     #[arg(long, hide = true)]
     bench: bool,
 
-    /// Answer a peer: `sem` or `mq`, and two names
+    /// Answer a peer: `sem`, `mq` or `lock`, and two names
     #[arg(long, hide = true, num_args = 3)]
     peer: Option<Vec<String>>,
 }

@@ -17,6 +17,7 @@ pub struct World {
     gate: *mut libc::sem_t,
     ping: *mut libc::sem_t,
     pong: *mut libc::sem_t,
+    lock: *mut libc::sem_t,
     jobs: libc::mqd_t,
     mq_ping: libc::mqd_t,
     mq_pong: libc::mqd_t,
@@ -86,6 +87,7 @@ impl World {
             gate: semaphore(&c_name("gate")),
             ping: semaphore(&c_name("ping")),
             pong: semaphore(&c_name("pong")),
+            lock: semaphore(&c_name("lock")),
             jobs: queue(&c_name("jobs"), CAPACITY as i64, 8192),
             mq_ping: queue(&c_name("ping"), 2, 64),
             mq_pong: queue(&c_name("pong"), 2, 64),
@@ -94,12 +96,20 @@ impl World {
             peers: Vec::new(),
         };
         for kind in ["sem", "mq"] {
-            let program = std::env::current_exe().expect("a program has a file");
-            let mut peer = Command::new(program);
-            peer.args(["--peer", kind, &name("ping"), &name("pong")]);
-            world.peers.push(peer.spawn().expect("a peer starts"));
+            world.peers.push(peer(kind, "ping", "pong"));
         }
         world
+    }
+
+    /// Starts a process that takes the lock and gives it back all the time.
+    pub fn contend(&self) -> Contender {
+        // One that was killed before may have had it.
+        // SAFETY: the semaphore is open.
+        unsafe {
+            while libc::sem_trywait(self.lock) == 0 {}
+            libc::sem_post(self.lock);
+        }
+        Contender(peer("lock", "lock", "lock"))
     }
 
     /// Does something so often, and says how long it took.
@@ -139,6 +149,10 @@ impl World {
                         black_box(word.fetch_add(1, Ordering::SeqCst));
                     })
                 }
+                "sem-contended" => time(count, || {
+                    libc::sem_wait(self.lock);
+                    libc::sem_post(self.lock);
+                }),
                 "sem-ping-pong" => time(count, || {
                     libc::sem_post(self.ping);
                     libc::sem_wait(self.pong);
@@ -240,7 +254,7 @@ impl Drop for World {
             let _ = peer.kill();
             let _ = peer.wait();
         }
-        for what in ["gate", "ping", "pong", "jobs", "object", "new"] {
+        for what in ["gate", "ping", "pong", "lock", "jobs", "object", "new"] {
             let name = c_name(what);
             // SAFETY: the name is a C string.
             unsafe {
@@ -249,6 +263,23 @@ impl Drop for World {
                 libc::mq_unlink(name.as_ptr());
             }
         }
+    }
+}
+
+fn peer(kind: &str, one: &str, other: &str) -> Child {
+    let program = std::env::current_exe().expect("a program has a file");
+    let mut peer = Command::new(program);
+    peer.args(["--peer", kind, &name(one), &name(other)]);
+    peer.spawn().expect("a peer starts")
+}
+
+/// Contends until it is dropped.
+pub struct Contender(Child);
+
+impl Drop for Contender {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -294,6 +325,16 @@ pub fn answer(kind: &str, ping: &str, pong: &str) -> ! {
                 unsafe {
                     libc::sem_wait(ping);
                     libc::sem_post(pong);
+                }
+            }
+        }
+        "lock" => {
+            let lock = semaphore(&ping);
+            loop {
+                // SAFETY: it is open.
+                unsafe {
+                    libc::sem_wait(lock);
+                    libc::sem_post(lock);
                 }
             }
         }

@@ -154,13 +154,15 @@ impl Report {
         format!("{report:#}\n")
     }
 
-    /// A bar for each guest's multiple of the native time, on a logarithmic scale.
+    /// A bar for each multiple of the native time, on a logarithmic scale, where there is a
+    /// goal.
     pub fn svg(&self) -> String {
         const LINE: f64 = 18.0;
         const NAMES: f64 = 270.0;
         const SCALE: f64 = 130.0;
         let x = |ratio: f64| NAMES + SCALE * ratio.max(0.5).log2() / 2.0 + SCALE / 2.0;
-        let bars = self.rows.iter().flat_map(|row| {
+        let rows = self.rows.iter().filter(|row| !row.goals.is_empty());
+        let bars = rows.flat_map(|row| {
             [Who::Python, Who::Call, Who::Window]
                 .into_iter()
                 .filter_map(move |who| Some((row, who, row.ratio(who, Who::Native)?)))
@@ -195,7 +197,7 @@ impl Report {
             );
             y += LINE;
         }
-        let axis: String = [0.5, 1.0, 2.0, 4.0, 16.0, 64.0, 256.0]
+        let axis: String = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
             .map(|ratio| {
                 format!(
                     "<line x1=\"{0:.1}\" y1=\"34\" x2=\"{0:.1}\" y2=\"{y}\" stroke=\"#ddd\"/>\n\
@@ -205,7 +207,7 @@ impl Report {
             })
             .concat();
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1000\" height=\"{:.0}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"860\" height=\"{:.0}\" \
              font-family=\"sans-serif\" font-size=\"12\">\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
              <text x=\"8\" y=\"14\">Times as long as a native program (1 is the same)</text>\n\

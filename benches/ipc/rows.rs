@@ -93,6 +93,7 @@ impl Row {
         rounds: usize,
     ) -> Measured {
         world.pin(self.pinned);
+        let _contender = (self.native == "sem-contended").then(|| world.contend());
         let mut sample = |who, count| {
             let taken = match who {
                 Who::Native => Some(world.sample(self.native, count, self.size)),
@@ -164,6 +165,7 @@ pub fn all() -> Vec<Row> {
         Row::new("semaphore: release", "sem-release")
             .python()
             .window("sem-release-window"),
+        Row::new("semaphore: as a lock, contended", "sem-contended").window("sem-contended-window"),
         Row::new("word: atomic add", "atomic").window("atomic-window"),
     ];
     for size in [1, 64, 1 << 10, 8 << 10] {
@@ -175,7 +177,12 @@ pub fn all() -> Vec<Row> {
         }
         rows.push(row);
     }
-    for size in [64, 1 << 10, 8 << 10] {
+    rows.push(
+        Row::new("queue: the same, received as a list, 64 B", "mq")
+            .call(Some("mq-list"))
+            .size(64),
+    );
+    for size in [1, 64, 1 << 10, 8 << 10] {
         let mut row =
             Row::new(format!("queue: ten at once of {}", bytes(size)), "mq-batch").size(size);
         if size == 64 {

@@ -7,6 +7,7 @@
 //! for all that waiting takes, even if there is nothing to wait for. Here it is tried
 //! first, and what succeeds at once, or fails, is done.
 
+use super::direct::NOTHING;
 use super::message_queue::Queue;
 use super::semaphore::Semaphore;
 use super::shared_memory::Segment;
@@ -37,6 +38,11 @@ pub(super) fn add_to_linker<T: IpcView + 'static>(linker: &mut Linker<T>) -> was
     queues.func_wrap_async("[method]queue.receive", receive)?;
     queues.func_wrap_async("[method]queue.send-batch", send_batch)?;
     queues.func_wrap_async("[method]queue.receive-batch", receive_batch)?;
+    let mut direct = linker.instance("posix:ipc/direct@0.1.0")?;
+    direct.func_wrap("read-into", read_into_directly)?;
+    direct.func_wrap("write", write_directly)?;
+    direct.func_wrap("send", send_directly)?;
+    direct.func_wrap("receive-into", receive_directly)?;
     Ok(())
 }
 
@@ -251,4 +257,50 @@ fn receive_batch<T: IpcView + 'static>(
         let mut view = store.data_mut().ipc();
         answer(HostQueue::receive_batch(&mut view, this, max, timeout).await)
     })
+}
+
+fn read_into_directly<T: IpcView + 'static>(
+    mut store: StoreContextMut<'_, T>,
+    (segment, offset, buffer): (u32, u64, WasmList<u8>),
+) -> wasmtime::Result<(i64,)> {
+    let segment = Handle::new_borrow(segment);
+    let read = with_bytes(&mut store, &buffer, |host: &mut T, buffer| {
+        host.ipc().read_segment(&segment, offset, buffer)
+    });
+    Ok((read.map_or(NOTHING, |length| length as i64),))
+}
+
+fn write_directly<T: IpcView + 'static>(
+    mut store: StoreContextMut<'_, T>,
+    (segment, offset, data): (u32, u64, WasmList<u8>),
+) -> wasmtime::Result<(bool,)> {
+    let segment = Handle::new_borrow(segment);
+    let written = with_bytes(&mut store, &data, |host: &mut T, data| {
+        host.ipc().write_segment(&segment, offset, data)
+    });
+    Ok((written.is_ok(),))
+}
+
+fn send_directly<T: IpcView + 'static>(
+    mut store: StoreContextMut<'_, T>,
+    (queue, payload, priority): (u32, WasmList<u8>, u32),
+) -> wasmtime::Result<(bool,)> {
+    let queue = Handle::new_borrow(queue);
+    let sent = with_bytes(&mut store, &payload, |host: &mut T, payload| {
+        host.ipc().try_send(&queue, payload, priority)
+    });
+    Ok((sent.is_ok(),))
+}
+
+fn receive_directly<T: IpcView + 'static>(
+    mut store: StoreContextMut<'_, T>,
+    (queue, buffer): (u32, WasmList<u8>),
+) -> wasmtime::Result<(i64,)> {
+    let queue = Handle::new_borrow(queue);
+    let received = with_bytes(&mut store, &buffer, |host: &mut T, buffer| {
+        host.ipc().try_receive_into(&queue, buffer)
+    });
+    // A message is never as long as to be in the way of the priority.
+    let word = |(length, priority)| i64::from(priority) << 32 | length as i64;
+    Ok((received.map_or(NOTHING, word),))
 }

@@ -27,7 +27,7 @@ pub struct Queue {
     name: String,
     may_receive: bool,
     may_send: bool,
-    max_message_size: u32,
+    size: QueueSize,
     /// Room for the longest message, which the system insists on.
     room: Vec<u8>,
     stake: Arc<Stake>,
@@ -160,7 +160,7 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, &this)?;
-        let mut batch = Batch::new(queue, max)?;
+        let mut batch = Batch::new(queue, max);
         let mut patience = self.ctx.patience(timeout);
         while batch.has_room() {
             let received = queue.receive(self.ctx, patience).await;
@@ -256,6 +256,16 @@ impl IpcCtxView<'_> {
         receivable(self.table, this)?.try_receive()
     }
 
+    /// Receives into a buffer without waiting; gives the length and the priority.
+    pub(super) fn try_receive_into(
+        &mut self,
+        this: &Handle<Queue>,
+        buffer: &mut [u8],
+    ) -> Result<(usize, u32), Error> {
+        let queue = receivable(self.table, this)?;
+        Ok(queue.raw.get().try_receive_into(buffer)?)
+    }
+
     /// Receives up to `max` messages, and at least one, without waiting.
     pub(super) fn try_receive_batch(
         &mut self,
@@ -263,7 +273,7 @@ impl IpcCtxView<'_> {
         max: u32,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, this)?;
-        let mut batch = Batch::new(queue, max)?;
+        let mut batch = Batch::new(queue, max);
         while batch.has_room() && batch.add(queue.try_receive())? {}
         Ok(batch.messages)
     }
@@ -277,8 +287,8 @@ impl IpcCtxView<'_> {
         charge: Option<Arc<Charge>>,
     ) -> Result<Handle<Queue>, Error> {
         // A queue may have longer messages than the host wants to hold.
-        let max_message_size = raw.attributes()?.size.max_message_size;
-        self.ctx.check_message_size(max_message_size)?;
+        let size = raw.attributes()?.size;
+        self.ctx.check_message_size(size.max_message_size)?;
         let (may_receive, may_send) = directions(access);
         let identity = raw.identity()?;
         Ok(self.table.push(Queue {
@@ -287,7 +297,7 @@ impl IpcCtxView<'_> {
             name: permit.guest_name,
             may_receive,
             may_send,
-            max_message_size,
+            size,
             room: Vec::new(),
             stake: Stake::new(handle, charge),
         })?)
@@ -341,7 +351,7 @@ fn receivable<'a>(
 
 impl Queue {
     async fn receive(&mut self, ctx: &IpcCtx, patience: Patience) -> Result<Message, Error> {
-        let longest = self.max_message_size as usize;
+        let longest = self.size.max_message_size as usize;
         let waits = ctx.host().waits();
         let canceller = ctx.canceller_ref();
         let priority = waits
@@ -351,7 +361,7 @@ impl Queue {
     }
 
     fn try_receive(&mut self) -> Result<Message, Error> {
-        let longest = self.max_message_size as usize;
+        let longest = self.size.max_message_size as usize;
         let priority = self.raw.get().try_receive(longest, &mut self.room)?;
         Ok(self.message(priority))
     }
@@ -381,13 +391,12 @@ impl Batch {
 
     /// Messages may arrive as fast as they are taken, so the queue's capacity bounds
     /// what one call holds.
-    fn new(queue: &Queue, max: u32) -> Result<Self, Error> {
-        let capacity = queue.raw.get().attributes()?.size.max_messages;
-        Ok(Self {
+    fn new(queue: &Queue, max: u32) -> Self {
+        Self {
             messages: Vec::new(),
-            most: max.min(capacity) as usize,
+            most: max.min(queue.size.max_messages) as usize,
             bytes: 0,
-        })
+        }
     }
 
     fn has_room(&self) -> bool {

@@ -346,7 +346,7 @@ impl IpcCtxView<'_> {
         };
         if !segment.permit.grant.allows(Right::Map, false) {
             let name = &segment.permit.guest_name;
-            return Err(self.ctx.deny(KIND, name, &[Right::Map], false));
+            return Err(self.ctx.deny_optional(KIND, name, &[Right::Map]));
         }
         if writable && !segment.may_write {
             return Err(ErrorCode::Access.into());

@@ -175,14 +175,33 @@ impl MessageQueue {
     pub(crate) fn try_receive(&self, longest: usize, payload: &mut Vec<u8>) -> Result<u32> {
         payload.clear();
         payload.reserve_exact(longest);
+        let room = &mut payload.spare_capacity_mut()[..longest];
+        // SAFETY: there is room for `longest` bytes.
+        let (length, priority) = unsafe { self.receive_to(room.as_mut_ptr().cast(), longest)? };
+        // SAFETY: the call wrote that many bytes, and no more than there is room for.
+        unsafe { payload.set_len(length) };
+        Ok(priority)
+    }
+
+    /// `mq_receive` over the first bytes of a buffer, which must have room for the longest
+    /// message of the queue. Gives length and priority.
+    pub(crate) fn try_receive_into(&self, buffer: &mut [u8]) -> Result<(usize, u32)> {
+        // SAFETY: that is the buffer's length.
+        unsafe { self.receive_to(buffer.as_mut_ptr(), buffer.len()) }
+    }
+
+    /// # Safety
+    ///
+    /// At `buffer` there must be `room` bytes to write to.
+    unsafe fn receive_to(&self, buffer: *mut u8, room: usize) -> Result<(usize, u32)> {
         let mut priority = 0;
         let length = retry(|| {
-            // SAFETY: the descriptor is open, and the buffer has room for that length.
+            // SAFETY: the descriptor is open, and the caller has room for that length.
             let length = unsafe {
                 libc::mq_receive(
                     self.descriptor.as_raw_fd(),
-                    payload.as_mut_ptr().cast(),
-                    longest,
+                    buffer.cast(),
+                    room,
                     &mut priority,
                 )
             };
@@ -192,9 +211,7 @@ impl MessageQueue {
                 Ok(length as usize)
             }
         })?;
-        // SAFETY: the call wrote that many bytes, and no more than there is room for.
-        unsafe { payload.set_len(length) };
-        Ok(priority)
+        Ok((length, priority))
     }
 }
 

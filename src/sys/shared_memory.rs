@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// An open shared-memory object, closed on drop.
 ///
@@ -142,7 +142,10 @@ impl SharedMemory {
     /// Copies bytes of the object over those of the buffer, fewer only where it ends,
     /// and gives how many. What is behind them in the buffer is unspecified.
     pub(crate) fn read_into(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        let length = self.reach(offset, buffer.len())?;
+        let length = match self.shows(offset, buffer.len()) {
+            true => buffer.len(),
+            false => self.reach(offset, buffer.len())?,
+        };
         if length == 0 {
             return Ok(0);
         }
@@ -153,6 +156,21 @@ impl SharedMemory {
             Err(Errno::NOSPC) => Ok(length),
             intact => intact.map(|()| length),
         }
+    }
+
+    /// Whether the object is seen to have all of a range. Between the end of an object and
+    /// the end of its last page there are zeros, so what is not zero is not past the end:
+    /// then there is no need to ask the system for the size, which takes longer than to copy
+    /// a page.
+    fn shows(&mut self, offset: u64, length: usize) -> bool {
+        let Some(end) = offset.checked_add(length as u64) else {
+            return false;
+        };
+        let seen = self.mapping.as_ref().is_some_and(|mapping| {
+            offset < end && mapping.covers(&(offset..end)) && mapping.byte(end - 1) != 0
+        });
+        // The look itself may have met the end: then there is no mapping any more.
+        self.intact().is_ok() && seen
     }
 
     /// How much of a range the object has. That much is mapped.
@@ -183,7 +201,7 @@ impl SharedMemory {
             return Err(Errno::ACCESS);
         }
         let end = offset.checked_add(data.len() as u64).ok_or(TRUNCATED)?;
-        if end > self.size()? {
+        if !self.shows(offset, data.len()) && end > self.size()? {
             return Err(TRUNCATED);
         }
         if data.is_empty() {
@@ -411,6 +429,13 @@ impl Mapping {
         unsafe { self.start.add((offset - self.offset) as usize) }
     }
 
+    /// The byte at an offset, or 0 if a peer has cut it off.
+    fn byte(&self, offset: u64) -> u8 {
+        // SAFETY: the byte is mapped, and all parties access it atomically or not through
+        // Rust.
+        unsafe { AtomicU8::from_ptr(self.at(offset)) }.load(Ordering::Relaxed)
+    }
+
     /// Copies as much as the mapping has and the buffer takes.
     fn copy_out(&self, offset: u64, buffer: &mut [MaybeUninit<u8>]) {
         let length = buffer.len().min(self.room(offset));
@@ -469,5 +494,61 @@ fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
             Err(Errno::INTR) => {}
             done => return done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: u64 = 4096;
+
+    /// Two pages full of ones without a name, and another descriptor of them.
+    fn object() -> (SharedMemory, SharedMemory) {
+        let name = format!("/posix-ipc.memory.{:016x}", rand::random::<u64>());
+        let mut one = SharedMemory::create(&name, 0o600, 2 * PAGE, |_| {}).unwrap();
+        let other = SharedMemory::open(&name, true).unwrap();
+        unlink(&name).unwrap();
+        one.write(0, &[1; 2 * PAGE as usize]).unwrap();
+        (one, other)
+    }
+
+    fn read(object: &mut SharedMemory, offset: u64, length: usize) -> Vec<u8> {
+        let mut buffer = vec![9; length];
+        let length = object.read_into(offset, &mut buffer).unwrap();
+        buffer.truncate(length);
+        buffer
+    }
+
+    /// Where the object ends within a page that stays mapped, no access faults.
+    #[test]
+    fn the_end_is_found_within_a_page() {
+        let (mut object, peer) = object();
+        assert_eq!(read(&mut object, PAGE, 100), [1; 100]);
+        peer.resize(PAGE + 10).unwrap();
+        assert_eq!(read(&mut object, PAGE, 100), [1; 10]);
+        assert_eq!(read(&mut object, PAGE, 10), [1; 10]);
+        assert_eq!(read(&mut object, PAGE, 11), [1; 10]);
+        assert_eq!(read(&mut object, PAGE + 10, 5), [0; 0]);
+        assert_eq!(object.write(PAGE + 9, &[2, 2]), Err(TRUNCATED));
+        assert_eq!(object.write(PAGE + 9, &[2]), Ok(()));
+        peer.resize(2 * PAGE).unwrap();
+        assert_eq!(read(&mut object, PAGE + 8, 4), [1, 2, 0, 0]);
+    }
+
+    /// A look at a page that is gone leaves nothing behind for the time when it is back.
+    #[test]
+    fn the_end_is_found_before_a_page_and_moves_again() {
+        let (mut object, mut peer) = object();
+        peer.resize(10).unwrap();
+        assert_eq!(object.write(PAGE, &[3; 20]), Err(TRUNCATED));
+        peer.resize(2 * PAGE).unwrap();
+        peer.write(PAGE, &[4; 20]).unwrap();
+        assert_eq!(read(&mut object, PAGE, 20), [4; 20]);
+        assert_eq!(object.write(PAGE, &[5; 20]), Ok(()));
+        assert_eq!(read(&mut peer, PAGE, 20), [5; 20]);
+        peer.resize(10).unwrap();
+        assert_eq!(read(&mut object, PAGE, 20), [0; 0]);
+        assert_eq!(read(&mut object, 0, 20), [1; 10]);
     }
 }

@@ -50,20 +50,25 @@ fn errors_are_the_native_ones() {
 
 #[test]
 fn mappings_are_like_native_ones() {
-    let Some(programs) = both("mapping.c") else {
+    let Some([native, guest]) = both("mapping.c") else {
         return;
     };
-    let [native, guest] = programs.map(|program| {
+    let run = |program: &Program, option: &str| {
         let names = Names::new();
         let name = names.name("memory");
-        let grant = format!("{name},own,keep");
+        let grant = format!("{name},own,keep{option}");
         let output = program.start_with(["--shm", &grant], [&name]).output();
         let left = std::fs::read(format!("/dev/shm{name}")).unwrap();
         (output, left)
-    });
-    assert_same(&native.0, &guest.0);
+    };
+    let native = run(&native, "");
     assert!(native.1.starts_with(b"left behind"));
-    assert!(native.1 == guest.1, "not the same bytes left behind");
+    // By copies, and by windows.
+    for option in ["", ",map"] {
+        let guest = run(&guest, option);
+        assert_same(&native.0, &guest.0);
+        assert!(native.1 == guest.1, "not the same bytes left behind");
+    }
 }
 
 #[test]
@@ -144,6 +149,66 @@ fn a_counter_under_a_semaphore_in_shared_memory() {
             4 * TIMES
         );
         assert_eq!(shown, expected);
+    }
+}
+
+/// The options of a guest that maps these names.
+fn mapping(memory: &str, gate: &str) -> Vec<String> {
+    let memory = format!("{memory},own,keep,map");
+    let gate = format!("{gate},own,keep,map");
+    ["--shm", &memory, "--sem", &gate].map(String::from).into()
+}
+
+#[test]
+fn windows_are_like_native_mappings() {
+    let Some(programs) = both("windows.c") else {
+        return;
+    };
+    let file = scratch_file("windows.txt", "hello world");
+    let folder = file.parent().unwrap().display().to_string();
+    let [native, guest] = programs.map(|program| {
+        let names = Names::new();
+        let (memory, gate) = (names.name("memory"), names.name("gate"));
+        let queue = names.queue("queue");
+        let mut options = mapping(&memory, &gate);
+        program
+            .start_with(&options, ["create", &memory, &gate])
+            .output();
+        options.extend(["--mq".into(), format!("{queue},own")]);
+        options.extend(["--dir".into(), folder.clone()]);
+        let arguments = ["same", &memory, &queue, &file.display().to_string()];
+        let output = program.start_with(&options, arguments).output();
+        let left = std::fs::read(format!("/dev/shm{memory}")).unwrap();
+        (output, left)
+    });
+    assert_same(&native.0, &guest.0);
+    assert!(native.1 == guest.1, "not the same bytes left behind");
+}
+
+#[test]
+fn windows_count_with_native_programs() {
+    let Some([native, guest]) = both("windows.c") else {
+        return;
+    };
+    const TIMES: u32 = 1_000_000;
+    for creator in [&native, &guest] {
+        let names = Names::new();
+        let (memory, gate) = (names.name("memory"), names.name("gate"));
+        let options = mapping(&memory, &gate);
+        creator
+            .start_with(&options, ["create", &memory, &gate])
+            .output();
+        let times = TIMES.to_string();
+        let counting = [&native, &guest]
+            .map(|program| program.start_with(&options, ["count", &memory, &gate, &times]));
+        for running in counting {
+            assert_eq!(running.output(), "counted\n");
+        }
+        let left = std::fs::read(format!("/dev/shm{memory}")).unwrap();
+        let word = |at: usize| u32::from_ne_bytes(left[at..at + 4].try_into().unwrap());
+        let few = 2 * (TIMES / 10);
+        let words = [4, 8, 12, 16, 20].map(word);
+        assert_eq!(words, [2 * TIMES, 2 * TIMES, 2 * TIMES, few, few]);
     }
 }
 

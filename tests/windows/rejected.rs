@@ -28,6 +28,18 @@ const IMPORTS: &str = r#"
 (import "wasi:cli/stdout@0.2.0" (instance $stdout
     (alias outer 1 $output-stream (type $o')) (export "output-stream" (type $o (eq $o')))
     (export "get-stdout" (func (result (own $o))))))
+(import "posix:ipc/direct@0.1.0" (instance $direct
+    (alias outer 1 $segment (type $s')) (export "segment" (type $s (eq $s')))
+    (alias outer 1 $queue (type $q')) (export "queue" (type $q (eq $q')))
+    (export "segment-number" (func (param "segment" (borrow $s)) (result u32)))
+    (export "queue-number" (func (param "queue" (borrow $q)) (result u32)))
+    (export "read-into" (func (param "segment" u32) (param "offset" u64)
+        (param "buffer" (list u8)) (result s64)))
+    (export "write" (func (param "segment" u32) (param "offset" u64)
+        (param "data" (list u8)) (result bool)))
+    (export "send" (func (param "queue" u32) (param "payload" (list u8))
+        (param "priority" u32) (result bool)))
+    (export "receive-into" (func (param "queue" u32) (param "buffer" (list u8)) (result s64)))))
 (import "wasi:cli/environment@0.2.0" (instance $environment
     (export "get-arguments" (func (result (list string))))))
 "#;
@@ -75,6 +87,12 @@ const LOWERED: &str = r#"
 (core func $print (canon lower
     (func $streams "[method]output-stream.blocking-write-and-flush")
     (memory $memory) (realloc $realloc)))
+(core func $segment-number (canon lower (func $direct "segment-number")))
+(core func $queue-number (canon lower (func $direct "queue-number")))
+(core func $direct-read-into (canon lower (func $direct "read-into") (memory $memory)))
+(core func $direct-write (canon lower (func $direct "write") (memory $memory)))
+(core func $direct-send (canon lower (func $direct "send") (memory $memory)))
+(core func $direct-receive-into (canon lower (func $direct "receive-into") (memory $memory)))
 (core func $arguments (canon lower (func $environment "get-arguments")
     (memory $memory) (realloc $realloc)))
 "#;
@@ -91,6 +109,10 @@ const MORE: &str = r#"
 (export "many" (func $many)) (export "lists" (func $lists))
 (export "stdout" (func $stdout)) (export "print" (func $print))
 (export "arguments" (func $arguments))
+(export "segment-number" (func $segment-number)) (export "queue-number" (func $queue-number))
+(export "direct-read-into" (func $direct-read-into)) (export "direct-write" (func $direct-write))
+(export "direct-send" (func $direct-send))
+(export "direct-receive-into" (func $direct-receive-into))
 "#;
 
 const OTHERS: &str = r#"
@@ -104,6 +126,12 @@ const USES: &str = r#"
 (import "more" "stdout" (func $stdout (result i32)))
 (import "more" "print" (func $print (param i32 i32 i32 i32)))
 (import "more" "arguments" (func $arguments (param i32)))
+(import "more" "segment-number" (func $segment-number (param i32) (result i32)))
+(import "more" "queue-number" (func $queue-number (param i32) (result i32)))
+(import "more" "direct-read-into" (func $direct-read-into (param i32 i64 i32 i32) (result i64)))
+(import "more" "direct-write" (func $direct-write (param i32 i64 i32 i32) (result i32)))
+(import "more" "direct-send" (func $direct-send (param i32 i32 i32 i32) (result i32)))
+(import "more" "direct-receive-into" (func $direct-receive-into (param i32 i32 i32) (result i64)))
 "#;
 
 const USES_OF_OTHER: &str = r#"
@@ -256,6 +284,36 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "no-numbers",
         "(call $lists (i32.const 0) (i32.const 0) (local.get $at) (i32.const 0))",
+        "list pointer/length out of bounds",
+    ),
+    // Calls to the host without a handle.
+    (
+        "direct-read-into",
+        "(if (i64.ne (i64.const 16) (call $direct-read-into
+            (call $segment-number (global.get $segment)) (i64.const 0) (local.get $at) (i32.const 16)))
+            (then unreachable))",
+        "list pointer/length out of bounds",
+    ),
+    (
+        "direct-write",
+        "(if (i32.eqz (call $direct-write
+            (call $segment-number (global.get $segment)) (i64.const 0) (local.get $at) (i32.const 16)))
+            (then unreachable))",
+        "list pointer/length out of bounds",
+    ),
+    (
+        "direct-send",
+        "(if (i32.eqz (call $direct-send
+            (call $queue-number (call $open-jobs)) (local.get $at) (i32.const 16) (i32.const 0)))
+            (then unreachable))",
+        "list pointer/length out of bounds",
+    ),
+    (
+        "direct-receive-into",
+        // One that was sent before.
+        "(if (i64.lt_s (call $direct-receive-into
+            (call $queue-number (call $open-jobs)) (local.get $at) (i32.const 64)) (i64.const 0))
+            (then unreachable))",
         "list pointer/length out of bounds",
     ),
     // Calls to WASI.

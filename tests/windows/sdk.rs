@@ -84,6 +84,12 @@ fn a_namespace_of_its_own_has_windows_if_asked_for() {
     }
 }
 
+#[test]
+fn calls_without_a_handle_do_the_same() {
+    let Some(guest) = guest() else { return };
+    succeeds(&guest, &["--private"], &["direct"]);
+}
+
 /// A semaphore, seen by a native program.
 struct Gate {
     name: String,

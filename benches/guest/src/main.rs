@@ -38,33 +38,45 @@ fn measure(what: &str, count: usize, size: usize) -> Duration {
         "sem-pair-window" => pair(mapped("/gate"), count),
         "sem-release" => release(Semaphore::open("/gate").unwrap(), count),
         "sem-release-window" => release(mapped("/gate"), count),
+        "sem-contended" => contended(Semaphore::open("/lock").unwrap(), count),
+        "sem-contended-window" => contended(mapped("/lock"), count),
         "mq" => queue(count, size),
+        "mq-list" => queue_list(count, size),
         "mq-batch" => queue_batch(count, size),
         "shm-read" => {
             let segment = segment();
             time(count, || drop(black_box(segment.read(0, size).unwrap())))
         }
         "shm-read-into" => {
-            let (segment, mut buffer) = (segment(), vec![1; size]);
+            let (segment, mut buffer) = (segment(), Buffer::new(size));
+            // The host maps the object at the first use, and each page of it once.
+            segment.write(0, buffer.bytes()).unwrap();
             time(count, || {
-                black_box(segment.read_into(0, black_box(&mut buffer)).unwrap());
+                black_box(segment.read_into(0, black_box(buffer.bytes())).unwrap());
             })
         }
         "shm-write" => {
-            let (segment, buffer) = (segment(), vec![1; size]);
-            time(count, || segment.write(0, black_box(&buffer)).unwrap())
+            let (segment, mut buffer) = (segment(), Buffer::new(size));
+            segment.write(0, buffer.bytes()).unwrap();
+            time(count, || {
+                segment.write(0, black_box(buffer.bytes())).unwrap()
+            })
         }
         "window-read" => {
             let window = segment().window(Access::ReadWrite).unwrap();
-            let mut buffer = vec![1; size];
+            let mut buffer = Buffer::new(size);
+            window.write(0, buffer.bytes()).unwrap();
             time(count, || {
-                window.read_exact(0, black_box(&mut buffer)).unwrap()
+                window.read_exact(0, black_box(buffer.bytes())).unwrap()
             })
         }
         "window-write" => {
             let window = segment().window(Access::ReadWrite).unwrap();
-            let buffer = vec![1; size];
-            time(count, || window.write(0, black_box(&buffer)).unwrap())
+            let mut buffer = Buffer::new(size);
+            window.write(0, buffer.bytes()).unwrap();
+            time(count, || {
+                window.write(0, black_box(buffer.bytes())).unwrap()
+            })
         }
         "atomic" => {
             let segment = segment();
@@ -132,6 +144,26 @@ fn time(count: usize, mut operation: impl FnMut()) -> Duration {
     start.elapsed()
 }
 
+/// Bytes that start in the middle of a page, as those of the native side do: copying
+/// between addresses that are equal in their lower bits is slow.
+struct Buffer {
+    room: Vec<u8>,
+    start: usize,
+    size: usize,
+}
+
+impl Buffer {
+    fn new(size: usize) -> Self {
+        let room = vec![1; size + 4096];
+        let start = (4096 + 2048 - room.as_ptr().addr() % 4096) % 4096;
+        Self { room, start, size }
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.room[self.start..][..self.size]
+    }
+}
+
 fn mapped(name: &str) -> Semaphore {
     Semaphore::options().fast(true).open(name).unwrap()
 }
@@ -147,11 +179,30 @@ fn pair(semaphore: Semaphore, count: usize) -> Duration {
     })
 }
 
+fn contended(semaphore: Semaphore, count: usize) -> Duration {
+    time(count, || {
+        semaphore.acquire().unwrap();
+        semaphore.release().unwrap();
+    })
+}
+
 fn release(semaphore: Semaphore, count: usize) -> Duration {
     time(count, || semaphore.release().unwrap())
 }
 
 fn queue(count: usize, size: usize) -> Duration {
+    let jobs = Queue::open("/jobs", Access::ReadWrite).unwrap();
+    let longest = jobs.attributes().unwrap().limits.max_message_size as usize;
+    let (payload, mut buffer) = (vec![7; size], vec![0; longest]);
+    time(count, || {
+        jobs.send(black_box(&payload), 0).unwrap();
+        let received = jobs.receive_into(black_box(&mut buffer)).unwrap();
+        assert_eq!(received, (size, 0));
+    })
+}
+
+/// What is received is a list, made for it.
+fn queue_list(count: usize, size: usize) -> Duration {
     let jobs = Queue::open("/jobs", Access::ReadWrite).unwrap();
     let payload = vec![7; size];
     time(count, || {

@@ -27,13 +27,15 @@ fn rust_bindings_are_current() -> Result<()> {
         ownership: wit_bindgen_rust::Ownership::Borrowing {
             duplicate_if_necessary: true,
         },
-        // The host writes through the buffer of `read-into`. The generator would take
-        // it as `&[u8]`, which promises the compiler the opposite, so the SDK declares
-        // this one import by hand, with a pointer to mutable bytes.
-        skip: vec!["[method]segment.read-into".to_owned()],
+        // The host writes through the buffers of these. The generator would take
+        // them as `&[u8]`, which promises the compiler the opposite, so the SDK declares
+        // these imports by hand, with a pointer to mutable bytes.
+        skip: ["[method]segment.read-into", "read-into", "receive-into"]
+            .map(String::from)
+            .into(),
         ..Default::default()
     };
-    let mut files = generate(&mut options.build(), &[WIT], WORLD)?;
+    let mut files = generate(&mut options.build(), &[WIT], WORLD, &["direct"])?;
     // The generator names the file after the world.
     let source = files.remove("imports.rs").context("no imports.rs")?;
     files.push("bindings.rs", &source);
@@ -48,7 +50,7 @@ fn javascript_runtime_bindings_are_current() -> Result<()> {
         ..Default::default()
     };
     let world = "javascript";
-    let mut files = generate(&mut options.build(), &[WIT, RUNTIME_WIT], world)?;
+    let mut files = generate(&mut options.build(), &[WIT, RUNTIME_WIT], world, &[])?;
     let source = files.remove("javascript.rs").context("no javascript.rs")?;
     files.push("bindings.rs", &source);
     check("guest-sdk/js/src", &files)
@@ -63,7 +65,7 @@ fn c_bindings_are_current() -> Result<()> {
     };
     check(
         "guest-sdk/c",
-        &generate(options.build().as_mut(), &[WIT], WORLD)?,
+        &generate(options.build().as_mut(), &[WIT], WORLD, &[])?,
     )
 }
 
@@ -77,7 +79,7 @@ fn go_bindings_are_current() -> Result<()> {
         ..Default::default()
     };
     let mut files = Files::default();
-    for (name, text) in generate(options.build().as_mut(), &[WIT], WORLD)?.iter() {
+    for (name, text) in generate(options.build().as_mut(), &[WIT], WORLD, &[])?.iter() {
         // What is under the other folder is for exports, of which there are none.
         if name.starts_with("imports/") {
             // The SDK has its own of the module that bindings stand on: the published one
@@ -90,9 +92,18 @@ fn go_bindings_are_current() -> Result<()> {
     check("guest-sdk/go/internal/bindings", &files)
 }
 
-/// Generates for a world of the last of the packages.
-fn generate(generator: &mut dyn WorldGenerator, packages: &[&str], world: &str) -> Result<Files> {
+/// Generates for a world of the last of the packages: everything stable, and these unstable
+/// features.
+fn generate(
+    generator: &mut dyn WorldGenerator,
+    packages: &[&str],
+    world: &str,
+    features: &[&str],
+) -> Result<Files> {
     let mut resolve = Resolve::default();
+    resolve
+        .features
+        .extend(features.iter().map(|feature| feature.to_string()));
     let mut last = Vec::new();
     for package in packages {
         last = vec![resolve.push_path(root().join(package))?.0];

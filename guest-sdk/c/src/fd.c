@@ -158,11 +158,16 @@ static ssize_t write_at(const struct descriptor *d, const void *buffer, size_t l
 	if (__builtin_add_overflow((uint64_t)offset, length, &end) || end > INT64_MAX)
 		return fail_with(EFBIG);
 	ipc_error error;
-	posix_ipc_list_u8_t bytes = {(uint8_t *)buffer, length};
+	void *copy;
+	const void *lent = lend(buffer, length, &copy);
+	if (!lent)
+		return -1;
+	posix_ipc_list_u8_t bytes = {(uint8_t *)lent, length};
 	/* As a file, memory grows to what is written. */
 	bool done = size_of(d, &size, &error)
 		&& (size >= end || posix_ipc_shared_memory_method_segment_resize(d->segment->handle, end, &error))
 		&& posix_ipc_shared_memory_method_segment_write(d->segment->handle, (uint64_t)offset, &bytes, &error);
+	free(copy);
 	if (!done)
 		return ipc_fail(&error, A_DESCRIPTOR);
 	meet();
@@ -176,11 +181,43 @@ ssize_t __real_writev(int, const struct iovec *, int);
 ssize_t __real_pread(int, void *, size_t, off_t);
 ssize_t __real_pwrite(int, const void *, size_t, off_t);
 
+/* As the functions of the C library that they call, for memory in windows too. */
+
+static ssize_t read_file(int number, void *buffer, size_t length, const off_t *offset) {
+	void *into = buffer;
+	if (length > 0 && in_window(buffer) && !(into = malloc(length)))
+		return fail_with(ENOMEM);
+	ssize_t result = offset ? __real_pread(number, into, length, *offset) : __real_read(number, into, length);
+	if (into != buffer) {
+		if (result > 0)
+			memcpy(buffer, into, (size_t)result);
+		free(into);
+	}
+	return result;
+}
+
+static ssize_t write_file(int number, const void *buffer, size_t length, const off_t *offset) {
+	void *copy;
+	const void *lent = lend(buffer, length, &copy);
+	if (!lent && length > 0)
+		return -1;
+	ssize_t result = offset ? __real_pwrite(number, lent, length, *offset) : __real_write(number, lent, length);
+	free(copy);
+	return result;
+}
+
+static bool any_in_window(const struct iovec *buffers, int count) {
+	for (int i = 0; i < count; i++)
+		if (buffers[i].iov_len > 0 && in_window(buffers[i].iov_base))
+			return true;
+	return false;
+}
+
 ssize_t __wrap_read(int number, void *buffer, size_t length) {
 	struct descriptor *d = descriptor_of(number);
 	if (!d) {
 		push();
-		ssize_t result = __real_read(number, buffer, length);
+		ssize_t result = read_file(number, buffer, length, NULL);
 		pull();
 		return result;
 	}
@@ -194,7 +231,7 @@ ssize_t __wrap_write(int number, const void *buffer, size_t length) {
 	push();
 	struct descriptor *d = descriptor_of(number);
 	if (!d)
-		return __real_write(number, buffer, length);
+		return write_file(number, buffer, length, NULL);
 	ssize_t result = write_at(d, buffer, length, d->position);
 	if (result > 0)
 		d->position += result;
@@ -203,13 +240,13 @@ ssize_t __wrap_write(int number, const void *buffer, size_t length) {
 
 ssize_t __wrap_pread(int number, void *buffer, size_t length, off_t offset) {
 	struct descriptor *d = descriptor_of(number);
-	return d ? read_at(d, buffer, length, offset) : __real_pread(number, buffer, length, offset);
+	return d ? read_at(d, buffer, length, offset) : read_file(number, buffer, length, &offset);
 }
 
 ssize_t __wrap_pwrite(int number, const void *buffer, size_t length, off_t offset) {
 	push();
 	struct descriptor *d = descriptor_of(number);
-	return d ? write_at(d, buffer, length, offset) : __real_pwrite(number, buffer, length, offset);
+	return d ? write_at(d, buffer, length, offset) : write_file(number, buffer, length, &offset);
 }
 
 /* One buffer after the other, as long as each is done whole. */
@@ -228,7 +265,7 @@ static ssize_t each(const struct iovec *buffers, int count, int number, bool rea
 }
 
 ssize_t __wrap_readv(int number, const struct iovec *buffers, int count) {
-	if (descriptor_of(number))
+	if (descriptor_of(number) || any_in_window(buffers, count))
 		return each(buffers, count, number, true);
 	push();
 	ssize_t result = __real_readv(number, buffers, count);
@@ -237,7 +274,7 @@ ssize_t __wrap_readv(int number, const struct iovec *buffers, int count) {
 }
 
 ssize_t __wrap_writev(int number, const struct iovec *buffers, int count) {
-	if (descriptor_of(number))
+	if (descriptor_of(number) || any_in_window(buffers, count))
 		return each(buffers, count, number, false);
 	push();
 	return __real_writev(number, buffers, count);

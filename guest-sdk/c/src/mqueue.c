@@ -3,6 +3,7 @@
 
 #include <mqueue.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 mqd_t mq_open(const char *text, int flags, ...) {
@@ -171,11 +172,16 @@ int mq_timedsend(mqd_t number, const char *message, size_t length, unsigned prio
 		return fail_with(EBADF);
 	if (length > queue->message_size)
 		return fail_with(EMSGSIZE);
-	struct sending sending = {queue->queue, {(uint8_t *)message, length}, priority};
+	void *copy;
+	const void *lent = lend(message, length, &copy);
+	if (!lent && length > 0)
+		return -1;
+	struct sending sending = {queue->queue, {(uint8_t *)lent, length}, priority};
 	uint64_t limit = patience(queue, end);
 	ipc_error error;
 	push();
 	int result = outcome(queue, wait_for(try_send, &sending, limit, &error), &error);
+	free(copy);
 	deliver();
 	return result;
 }

@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef posix_ipc_semaphore_borrow_semaphore_t named_handle;
-
 struct semaphore {
-	uint64_t word;     /* shared: in the object, not here; local: the value */
+	union {
+		uint64_t word;  /* shared: in the object, not here; local: the value */
+		uint64_t *page; /* named: its own word, if it is mapped */
+	};
 	uint32_t wakeup;   /* shared: who is woken, SHARED_WAKEUP for other processes too */
-	uint32_t unused;
+	posix_ipc_windows_own_window_t window; /* named, with a page */
 	uint32_t magic;    /* named or local */
-	named_handle handle;
+	posix_ipc_semaphore_borrow_semaphore_t handle;
 };
 
 _Static_assert(sizeof(struct semaphore) <= sizeof(sem_t), "the native size is the limit");
@@ -63,6 +64,10 @@ sem_t *sem_open(const char *text, int flags, ...) {
 	}
 	semaphore->magic = NAMED;
 	semaphore->handle = posix_ipc_semaphore_borrow_semaphore(handle);
+	if (posix_ipc_semaphore_method_semaphore_map(semaphore->handle, &PROBE, &semaphore->window, &error))
+		semaphore->page = (uint64_t *)window_address(semaphore->window);
+	else
+		posix_ipc_types_error_code_free(&error);
 	return (sem_t *)semaphore;
 }
 
@@ -83,13 +88,41 @@ int sem_close(sem_t *public) {
 	if (shared_at(public, sizeof *public, &offset) || semaphore->magic != NAMED)
 		return fail_with(EINVAL);
 	semaphore->magic = 0;
+	if (semaphore->page)
+		posix_ipc_windows_window_drop_own(semaphore->window);
 	posix_ipc_semaphore_semaphore_drop_own((posix_ipc_semaphore_own_semaphore_t){semaphore->handle.__handle});
 	free(semaphore);
 	return 0;
 }
 
+/* What the host's C library does where nobody has to wait or to be woken; all else is for
+ * the host. */
+
+static bool take_from_page(uint64_t *page) {
+	uint64_t word = __atomic_load_n(page, __ATOMIC_SEQ_CST);
+	while (VALUE(word) > 0)
+		if (__atomic_compare_exchange_n(page, &word, word - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return true;
+	return false;
+}
+
+static bool give_to_page(uint64_t *page) {
+	uint64_t word = __atomic_load_n(page, __ATOMIC_SEQ_CST);
+	while (WAITERS(word) == 0 && VALUE(word) < SEM_VALUE_MAX)
+		if (__atomic_compare_exchange_n(page, &word, word + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return true;
+	return false;
+}
+
 static bool acquire_named(void *object, uint64_t *timeout, ipc_error *error) {
-	return posix_ipc_semaphore_method_semaphore_acquire(*(named_handle *)object, timeout, error);
+	struct semaphore *semaphore = object;
+	return (semaphore->page && take_from_page(semaphore->page))
+		|| posix_ipc_semaphore_method_semaphore_acquire(semaphore->handle, timeout, error);
+}
+
+static bool release_named(struct semaphore *semaphore, ipc_error *error) {
+	return (semaphore->page && give_to_page(semaphore->page))
+		|| posix_ipc_semaphore_method_semaphore_release(semaphore->handle, error);
 }
 
 /* ---- semaphores in shared memory ---------------------------------------------------- */
@@ -97,19 +130,32 @@ static bool acquire_named(void *object, uint64_t *timeout, ipc_error *error) {
 struct shared {
 	posix_ipc_shared_memory_borrow_segment_t segment;
 	uint64_t offset;
+	uint64_t *word; /* in a window; NULL where the memory is a copy */
 };
 
 static bool load(const struct shared *at, uint64_t *word, ipc_error *error) {
+	if (at->word) {
+		*word = __atomic_load_n(at->word, __ATOMIC_SEQ_CST);
+		return true;
+	}
 	return posix_ipc_shared_memory_method_segment_atomic_load_u64(at->segment, at->offset, word, error);
 }
 
 static bool add(const struct shared *at, uint64_t what, uint64_t *before, ipc_error *error) {
+	if (at->word) {
+		*before = __atomic_fetch_add(at->word, what, __ATOMIC_SEQ_CST);
+		return true;
+	}
 	return posix_ipc_shared_memory_method_segment_atomic_rmw_u64(at->segment, at->offset,
 		POSIX_IPC_SHARED_MEMORY_ATOMIC_OPERATION_ADD, what, before, error);
 }
 
 /* Puts `new` in place of what was read, or reads anew. */
 static bool exchange(const struct shared *at, uint64_t *word, uint64_t new, bool *done, ipc_error *error) {
+	if (at->word) {
+		*done = __atomic_compare_exchange_n(at->word, word, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		return true;
+	}
 	uint64_t before;
 	bool ok = posix_ipc_shared_memory_method_segment_atomic_compare_exchange_u64(at->segment, at->offset,
 		*word, new, &before, error);
@@ -193,6 +239,7 @@ static enum kind kind_of(sem_t *public, struct shared *at) {
 	struct segment *segment = shared_at(public, sizeof *public, &at->offset);
 	if (segment) {
 		at->segment = segment->handle;
+		at->word = in_window(public) ? (uint64_t *)public : NULL;
 		return at->offset % 8 == 0 ? IS_SHARED : IS_NONE;
 	}
 	return semaphore->magic == NAMED ? IS_NAMED : semaphore->magic == LOCAL ? IS_LOCAL : IS_NONE;
@@ -252,7 +299,7 @@ static int acquire(sem_t *public, uint64_t limit, int late) {
 	int result;
 	switch (kind_of(public, &at)) {
 	case IS_NAMED:
-		result = wait_for(acquire_named, &semaphore->handle, limit, &error);
+		result = wait_for(acquire_named, semaphore, limit, &error);
 		break;
 	case IS_SHARED:
 		result = wait_for(acquire_shared, &at, limit, &error);
@@ -311,7 +358,7 @@ int sem_post(sem_t *public) {
 	push();
 	switch (kind_of(public, &at)) {
 	case IS_NAMED:
-		done = posix_ipc_semaphore_method_semaphore_release(semaphore->handle, &error);
+		done = release_named(semaphore, &error);
 		break;
 	case IS_SHARED:
 		done = release_shared(&at, &error);

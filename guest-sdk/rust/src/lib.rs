@@ -50,6 +50,8 @@
 #[allow(missing_debug_implementations, unreachable_pub, unsafe_code)]
 mod bindings;
 
+#[cfg(feature = "direct")]
+mod direct;
 mod error;
 pub mod limits;
 mod message_queue;

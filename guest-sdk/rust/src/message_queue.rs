@@ -1,9 +1,12 @@
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::bindings::posix::ipc::message_queue as raw;
+#[cfg(feature = "direct")]
+use crate::direct;
 use crate::options::{Access, Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
-use crate::{Pollable, Result};
+use crate::{ErrorKind, Pollable, Result};
 
 /// A message and its priority.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -78,9 +81,23 @@ pub struct QueueAttributes {
 #[derive(Debug)]
 pub struct Queue {
     raw: raw::Queue,
+    /// The length of the longest message, once it is needed: it never changes.
+    longest: OnceLock<usize>,
+    /// For calls without the handle.
+    #[cfg(feature = "direct")]
+    number: u32,
 }
 
 impl Queue {
+    fn new(raw: raw::Queue) -> Self {
+        Self {
+            #[cfg(feature = "direct")]
+            number: direct::queue_number(&raw),
+            longest: OnceLock::new(),
+            raw,
+        }
+    }
+
     /// Opens a queue that exists, to receive ([`Access::Read`]), to send
     /// ([`Access::Write`]), or both. Similar to `mq_open` in POSIX.
     ///
@@ -164,6 +181,9 @@ impl Queue {
     /// [`Cancelled`](crate::ErrorKind::Cancelled) if the host ends the wait; the message was not
     /// sent then.
     pub fn send(&self, payload: &[u8], priority: u32) -> Result<()> {
+        if self.send_directly(payload, priority) {
+            return Ok(());
+        }
         Ok(self.raw.send(payload, priority, None)?)
     }
 
@@ -175,6 +195,9 @@ impl Queue {
     /// [`TimedOut`](crate::ErrorKind::TimedOut) if the time elapsed first; otherwise as
     /// [`send`](Self::send).
     pub fn send_timeout(&self, payload: &[u8], priority: u32, timeout: Duration) -> Result<()> {
+        if self.send_directly(payload, priority) {
+            return Ok(());
+        }
         let result = self.raw.send(payload, priority, Some(nanoseconds(timeout)));
         result.map_err(|code| timed_out(code.into()))
     }
@@ -187,6 +210,9 @@ impl Queue {
     /// As [`send`](Self::send).
     #[must_use = "only the value tells whether the message was sent"]
     pub fn try_send(&self, payload: &[u8], priority: u32) -> Result<bool> {
+        if self.send_directly(payload, priority) {
+            return Ok(true);
+        }
         match self.raw.send(payload, priority, Some(0)) {
             Ok(()) => Ok(true),
             Err(raw::ErrorCode::Busy) => Ok(false),
@@ -204,6 +230,27 @@ impl Queue {
     /// then.
     pub fn receive(&self) -> Result<Message> {
         Ok(self.raw.receive(None)?.into())
+    }
+
+    /// As [`receive`](Self::receive), into a buffer that has room for the longest message of
+    /// the queue; returns the length and the priority. What is behind the message in the
+    /// buffer is unspecified.
+    ///
+    /// # Errors
+    ///
+    /// [`MessageTooLong`](crate::ErrorKind::MessageTooLong) if the buffer is shorter than the
+    /// longest message that the queue allows; otherwise as [`receive`](Self::receive).
+    pub fn receive_into(&self, buffer: &mut [u8]) -> Result<(usize, u32)> {
+        #[cfg(feature = "direct")]
+        if let Some(received) = direct::receive_into(self.number, buffer) {
+            return Ok(received);
+        }
+        if buffer.len() < self.longest()? {
+            return Err(ErrorKind::MessageTooLong.into());
+        }
+        let Message { payload, priority } = self.receive()?;
+        buffer[..payload.len()].copy_from_slice(&payload);
+        Ok((payload.len(), priority))
     }
 
     /// As [`receive`](Self::receive), waiting at most for this long. Similar to
@@ -231,6 +278,27 @@ impl Queue {
             Ok(message) => Ok(Some(message.into())),
             Err(raw::ErrorCode::Busy) => Ok(None),
             Err(code) => Err(code.into()),
+        }
+    }
+
+    fn longest(&self) -> Result<usize> {
+        if let Some(&longest) = self.longest.get() {
+            return Ok(longest);
+        }
+        let longest = self.attributes()?.limits.max_message_size as usize;
+        Ok(*self.longest.get_or_init(|| longest))
+    }
+
+    /// Sends in a faster way than by a method of the handle. Says whether it did; if not, the
+    /// method waits or tells why.
+    #[inline]
+    fn send_directly(&self, payload: &[u8], priority: u32) -> bool {
+        #[cfg(feature = "direct")]
+        return direct::send(self.number, payload, priority);
+        #[cfg(not(feature = "direct"))]
+        {
+            let _ = (payload, priority);
+            false
         }
     }
 
@@ -483,7 +551,7 @@ impl QueueOptions {
             self.access.into(),
             self.limits.map(Into::into),
         )?;
-        Ok(Queue { raw })
+        Ok(Queue::new(raw))
     }
 
     /// Creates a queue under a name that nobody has: the prefix, which starts with a slash,
@@ -496,7 +564,7 @@ impl QueueOptions {
     pub fn create_unique(&self, prefix: &str) -> Result<Queue> {
         let limits = self.limits.map(Into::into);
         let raw = raw::Queue::create_unique(prefix, self.mode, limits)?;
-        Ok(Queue { raw })
+        Ok(Queue::new(raw))
     }
 }
 

@@ -2,6 +2,8 @@ use std::mem;
 use std::time::Duration;
 
 use crate::bindings::posix::ipc::semaphore as raw;
+#[cfg(feature = "direct")]
+use crate::direct;
 use crate::options::{Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
 use crate::window::PROBE;
@@ -25,6 +27,9 @@ pub struct Semaphore {
     /// change of its value, there is the host.
     #[cfg(feature = "atomics")]
     page: Option<page::Page>,
+    /// For calls without the handle.
+    #[cfg(feature = "direct")]
+    number: u32,
 }
 
 impl Semaphore {
@@ -155,16 +160,24 @@ impl Semaphore {
         {
             return Ok(());
         }
+        #[cfg(feature = "direct")]
+        if direct::release(self.number) {
+            return Ok(());
+        }
         Ok(self.raw.release()?)
     }
 
-    /// Takes one without the host if there is one, and says whether there was; none if the
-    /// semaphore is not mapped.
+    /// Takes one in a faster way than by a method of the handle, and says whether there was
+    /// one; none if there is no such way or it does not tell.
     #[inline]
     fn take(&self) -> Option<bool> {
         #[cfg(feature = "atomics")]
         if let Some(page) = &self.page {
             return Some(page.take());
+        }
+        #[cfg(feature = "direct")]
+        if direct::try_acquire(self.number) {
+            return Some(true);
         }
         None
     }
@@ -175,6 +188,8 @@ impl Semaphore {
         Self {
             #[cfg(feature = "atomics")]
             page: options.fast.then(|| page::Page::of(&raw)).flatten(),
+            #[cfg(feature = "direct")]
+            number: direct::semaphore_number(&raw),
             raw,
         }
     }

@@ -3,6 +3,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::bindings::posix::ipc::shared_memory as raw;
+#[cfg(feature = "direct")]
+use crate::direct;
 use crate::options::{Access, Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
 use crate::window::PROBE;
@@ -21,9 +23,20 @@ mod read_into;
 #[derive(Debug)]
 pub struct Segment {
     raw: raw::Segment,
+    /// For calls without the handle.
+    #[cfg(feature = "direct")]
+    number: u32,
 }
 
 impl Segment {
+    fn new(raw: raw::Segment) -> Self {
+        Self {
+            #[cfg(feature = "direct")]
+            number: direct::segment_number(&raw),
+            raw,
+        }
+    }
+
     /// Opens an object that exists. Similar to `shm_open` in POSIX.
     ///
     /// # Errors
@@ -123,6 +136,10 @@ impl Segment {
     ///
     /// As [`read`](Self::read).
     pub fn read_into(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        #[cfg(feature = "direct")]
+        if let Some(length) = direct::read_into(self.number, offset, buffer) {
+            return Ok(length);
+        }
         // Whether the host can is the same for all objects, and asking costs a call.
         static DIRECT: AtomicBool = AtomicBool::new(true);
         if DIRECT.load(Relaxed) {
@@ -168,6 +185,10 @@ impl Segment {
     /// [`Truncated`](ErrorKind::Truncated) if they do not fit,
     /// [`Access`](ErrorKind::Access) if the object was opened for reading only.
     pub fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        #[cfg(feature = "direct")]
+        if direct::write(self.number, offset, data) {
+            return Ok(());
+        }
         Ok(self.raw.write(offset, data)?)
     }
 
@@ -459,7 +480,7 @@ impl SegmentOptions {
             self.size,
             self.access.into(),
         )?;
-        Ok(Segment { raw })
+        Ok(Segment::new(raw))
     }
 
     /// Creates an object under a name that nobody has: the prefix, which starts with a
@@ -471,7 +492,7 @@ impl SegmentOptions {
     /// As [`open`](Self::open).
     pub fn create_unique(&self, prefix: &str) -> Result<Segment> {
         let raw = raw::Segment::create_unique(prefix, self.mode, self.size.unwrap_or(0))?;
-        Ok(Segment { raw })
+        Ok(Segment::new(raw))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Uses windows as a guest author would. The first argument says what to do; what it
 //! finds wrong it says, and fails.
 
-use posix_ipc_guest::{Access, ErrorKind, Segment, Semaphore, Window};
+use posix_ipc_guest::{Access, ErrorKind, Queue, QueueLimits, Segment, Semaphore, Window};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ fn main() {
         "memcpy" => memcpy(),
         "print" => print(),
         "private" => private(),
+        "direct" => direct(),
         "watch" => watch(),
         what => panic!("{what}?"),
     }
@@ -203,4 +204,49 @@ fn watch() {
     let word = window.u32(0).unwrap();
     word.store(1, SeqCst);
     while word.load(SeqCst) == 1 {}
+}
+
+/// What is done without a handle, or falls back on it: to wait, and to say why not.
+fn direct() {
+    let gate = Semaphore::create_new("/gate", 0).unwrap();
+    assert!(!gate.try_acquire().unwrap());
+    let late = gate.acquire_timeout(Duration::from_millis(1)).unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::TimedOut);
+    gate.release().unwrap();
+    gate.acquire().unwrap();
+
+    let object = Segment::create_new("/object", 10).unwrap();
+    object.write(0, b"0123456789").unwrap();
+    let mut buffer = [b'-'; 8];
+    assert_eq!(object.read_into(5, &mut buffer).unwrap(), 5);
+    assert_eq!(&buffer[..5], b"56789");
+    assert_eq!(object.read_into(10, &mut buffer).unwrap(), 0);
+    let long = object.write(5, b"abcdef").unwrap_err();
+    assert_eq!(long.kind(), ErrorKind::Truncated);
+    let reader = Segment::open("/object", Access::Read).unwrap();
+    let refused = reader.write(0, b"a").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Access);
+
+    let limits = QueueLimits {
+        max_messages: 2,
+        max_message_size: 8,
+    };
+    let jobs = Queue::create_new("/jobs", limits).unwrap();
+    jobs.send(b"low", 1).unwrap();
+    jobs.send(b"", 0xFFFF_FFFF).unwrap_err();
+    jobs.send(b"high", 7).unwrap();
+    assert!(!jobs.try_send(b"more", 0).unwrap());
+    let full = jobs
+        .send_timeout(b"more", 0, Duration::from_millis(1))
+        .unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::TimedOut);
+    let long = jobs.send(b"123456789", 0).unwrap_err();
+    assert_eq!(long.kind(), ErrorKind::MessageTooLong);
+    // A buffer that would not do for every message loses none.
+    let short = jobs.receive_into(&mut buffer[..7]).unwrap_err();
+    assert_eq!(short.kind(), ErrorKind::MessageTooLong);
+    assert_eq!(jobs.receive_into(&mut buffer).unwrap(), (4, 7));
+    assert_eq!(&buffer[..4], b"high");
+    assert_eq!(jobs.receive_into(&mut buffer).unwrap(), (3, 1));
+    assert!(jobs.try_receive().unwrap().is_none());
 }
