@@ -169,7 +169,7 @@ fn windows_are_like_native_mappings() {
     let [native, guest] = programs.map(|program| {
         let names = Names::new();
         let (memory, gate) = (names.name("memory"), names.name("gate"));
-        let queue = names.queue("queue");
+        let queue = names.name("queue");
         let mut options = mapping(&memory, &gate);
         program
             .start_with(&options, ["create", &memory, &gate])

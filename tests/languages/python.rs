@@ -682,6 +682,27 @@ fn scripts_that_are_not_there() {
 }
 
 #[test]
+fn a_home_is_not_given_to_a_script_unasked() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let folder = Folder::new();
+    let script = folder.file("script.py", "import os; print(os.listdir())");
+    let start = |home: &Path, flags: &[&str]| {
+        Ended::of(python.command(flags, &script, &[]).env("HOME", home))
+    };
+    let inner = folder.path().join("me");
+    std::fs::create_dir(&inner).unwrap();
+    for home in [folder.path(), &inner] {
+        let refused = start(home, &[]);
+        assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));
+        assert!(refused.stderr.contains("your home folder"), "{refused:?}");
+        let allowed = start(home, &["--dir", folder.path().to_str().unwrap()]);
+        assert!(allowed.lines()[0].contains("'script.py'"), "{allowed:?}");
+    }
+}
+
+#[test]
 fn nothing_is_left_of_a_script() {
     let Some(python) = Runtime::find("python") else {
         return;

@@ -1,9 +1,10 @@
-//! The programs of the front page, one in each language, and each does the same.
+//! The front page: its programs, one in each language, of which each does the same, and
+//! what it says of the command.
 
 use crate::support::manual::Example;
 use crate::support::program::{Program, guest_c, guest_go, guest_rust};
 use crate::support::scripts::Runtime;
-use crate::support::{Ended, Folder, Names, Native, repository, scratch_file};
+use crate::support::{Ended, Folder, Names, Native, posix_ipc, repository, scratch_file};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -86,4 +87,24 @@ fn go() {
     let module = file("go/go.mod", "module worker\n\ngo 1.24\n");
     file("go/main.go", &program("go"));
     component_works(guest_go(module.parent().unwrap()));
+}
+
+#[test]
+fn every_flag_of_the_command_is_there() {
+    let page = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    for command in ["run", "check", "ls", "rm", "reap", "wit"] {
+        assert!(page.contains(&format!("| `{command}` |")), "{command}");
+        let help = Ended::of(posix_ipc().args([command, "--help"])).stdout;
+        let flags = help
+            .split_whitespace()
+            .filter(|word| word.starts_with("--"));
+        for flag in flags.map(|flag| flag.trim_end_matches(',')) {
+            let is_flag = |c: char| c.is_ascii_alphabetic() || c == '-';
+            let said = page.match_indices(flag).any(|(start, _)| {
+                let rest = &page[start + flag.len()..];
+                !rest.starts_with(is_flag)
+            });
+            assert!(said || flag == "--help", "{command} {flag}");
+        }
+    }
 }
