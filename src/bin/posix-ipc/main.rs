@@ -4,8 +4,6 @@
 
 mod cache;
 mod check;
-#[path = "../../sys/compiled.rs"]
-mod compiled;
 mod engine;
 mod guest;
 mod holders;
