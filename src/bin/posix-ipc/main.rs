@@ -2,6 +2,7 @@
 //! they were granted, and looks after the machine's objects.
 #![deny(unsafe_code)]
 
+mod audit;
 mod cache;
 mod check;
 #[path = "../../sys/compiled.rs"]
@@ -9,6 +10,7 @@ mod compiled;
 mod engine;
 mod guest;
 mod holders;
+mod learn;
 mod log;
 mod ls;
 mod manifest;
