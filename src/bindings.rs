@@ -1,5 +1,5 @@
 //! What `wasmtime` generates from the WIT package: one `Host` trait for each
-//! interface and resource, implemented in [`crate::host`].
+//! interface and resource, implemented in the module `host`.
 
 wasmtime::component::bindgen!({
     path: "wit",

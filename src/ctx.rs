@@ -1,17 +1,20 @@
 //! Who is who: the host (one in a process, shared), and the context of one guest
 //! with its grants, its quota and what it has created.
 
+mod audit;
 mod created;
 mod notices;
 mod permit;
 mod store;
 mod undo;
 
+pub(crate) use audit::{Deed, Use};
 pub(crate) use created::{Charge, Stake};
 pub(crate) use permit::Permit;
 pub use store::limit_store;
 pub(crate) use undo::Held;
 
+use crate::audit::{AuditEvent, Operation};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, GrantError, Grants, Kind, PrivateNamespace, Right};
 use crate::ledger::{Folder, GuestLedger, Ledger};
@@ -21,6 +24,7 @@ use crate::sys::limits::Refusal;
 use crate::sys::semaphore::Semaphore;
 use crate::wait::{Canceller, Patience, WaitStrategy, Waits};
 use crate::windows::{OpenWindows, Windows};
+use audit::Audit;
 use created::Created;
 use notices::{Notice, Notices};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -162,6 +166,7 @@ pub struct IpcCtx {
     memory: Memory,
     denials: Notices,
     limits: Mutex<Notices>,
+    audit: Option<Box<Audit>>,
 }
 
 impl IpcCtx {
@@ -172,6 +177,7 @@ impl IpcCtx {
             grants: Grants::new(),
             private: false,
             quota: Quota::default(),
+            audit: None,
         }
     }
 
@@ -255,6 +261,12 @@ impl IpcCtx {
         self.usage
             .reserve(resource, amount)
             .map_err(|exceeded| self.over(&exceeded))
+    }
+
+    /// Takes a pollable of an object from the guest's quota.
+    pub(crate) fn reserve_pollable(&self, kind: Kind, name: &str) -> Result<Reservation, Error> {
+        let taken = self.reserve(Resource::Pollables, 1);
+        self.audited_limit(Deed::new(Operation::Subscribe, kind, name), taken)
     }
 
     /// Takes one object from the guest's quota and from its grant's own limit.
@@ -437,6 +449,7 @@ pub struct IpcCtxBuilder {
     grants: Grants,
     private: bool,
     quota: Quota,
+    audit: Option<Box<Audit>>,
 }
 
 impl IpcCtxBuilder {
@@ -467,6 +480,21 @@ impl IpcCtxBuilder {
     /// What the guest may hold.
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quota = quota;
+        self
+    }
+
+    /// Tells `audit` what the guest asks for and what is decided, in the order in which
+    /// it happens; see [`audit`](crate::audit) for what that is. The guest stands still
+    /// meanwhile, and so does the thread that runs it.
+    ///
+    /// An error ends the guest with a trap: nothing that it does later is missing in the
+    /// record. Opening, creating, unlinking and resizing are told of when they are done,
+    /// so the one of which the record failed may have been.
+    pub fn audit(
+        mut self,
+        audit: impl Fn(&AuditEvent<'_>) -> wasmtime::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.audit = Some(Box::new(audit));
         self
     }
 
@@ -506,6 +534,7 @@ impl IpcCtxBuilder {
             memory: Memory::default(),
             denials: Notices::default(),
             limits: Mutex::default(),
+            audit: self.audit,
         })
     }
 }

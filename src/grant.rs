@@ -49,6 +49,7 @@ mod bytes;
 mod denial;
 mod error;
 mod name;
+mod needs;
 mod rights;
 mod set;
 mod show;
@@ -58,6 +59,7 @@ pub use bytes::{Bytes, BytesError};
 pub use denial::Denial;
 pub use error::GrantError;
 pub use name::{Name, NameError, Pattern, Prefix};
+pub use needs::Needs;
 pub use rights::{Access, Kind, Life, Right};
 pub use set::{Found, Grants, PrivateNamespace};
 

@@ -75,6 +75,7 @@
 //!
 //! - **Nothing without a grant.** See [`grant`]; what is denied goes to the log (of the
 //!   `tracing` crate, target `posix_ipc::denied`) with the grant that would allow it.
+//! - **A record, if it is wanted.** See [`audit`].
 //! - **Limits.** See [`quota`]: what a guest is about to take is reserved first. The
 //!   guest's own memory is limited by [`limit_store`]; for how long it computes, by the
 //!   epochs or the fuel of the engine.
@@ -92,8 +93,11 @@
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod audit;
+// Public for the fuzz targets, which call what a guest calls.
+#[doc(hidden)]
 #[allow(missing_docs)]
-mod bindings;
+pub mod bindings;
 mod ctx;
 mod error;
 pub mod grant;

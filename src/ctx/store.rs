@@ -1,6 +1,8 @@
 //! What a store limits, according to the quota of its guest.
 
-use super::{IpcCtx, IpcView};
+use super::{Deed, IpcCtx, IpcView};
+use crate::audit::Operation;
+use crate::error::Error;
 use crate::quota::{Reservation, Resource};
 use wasmtime::{ResourceLimiter, Store};
 
@@ -58,7 +60,10 @@ impl ResourceLimiter for IpcCtx {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let grows = desired.saturating_sub(current);
-        Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.grow(grows))
+        match maximum.is_none_or(|maximum| desired <= maximum) {
+            true => self.grow(grows),
+            false => Ok(false),
+        }
     }
 
     fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
@@ -74,7 +79,10 @@ impl ResourceLimiter for IpcCtx {
     ) -> wasmtime::Result<bool> {
         let grows = desired.saturating_sub(current);
         let grows = grows.saturating_mul(size_of::<usize>());
-        Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.grow(grows))
+        match maximum.is_none_or(|maximum| desired <= maximum) {
+            true => self.grow(grows),
+            false => Ok(false),
+        }
     }
 
     fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
@@ -102,7 +110,7 @@ impl Memory {
 }
 
 impl IpcCtx {
-    fn grow(&mut self, bytes: usize) -> bool {
+    fn grow(&mut self, bytes: usize) -> wasmtime::Result<bool> {
         let bytes = bytes as u64;
         let grown = match &mut self.memory.taken {
             Some(taken) => taken.resize(taken.amount().saturating_add(bytes)),
@@ -112,6 +120,11 @@ impl IpcCtx {
                 .map(|new| *taken = Some(new)),
         };
         self.memory.last = if grown.is_ok() { bytes } else { 0 };
-        grown.map_err(|exceeded| self.over(&exceeded)).is_ok()
+        let grown = grown.map_err(|exceeded| self.over(&exceeded));
+        match self.audited_limit(Deed::nameless(Operation::Grow), grown) {
+            Ok(()) => Ok(true),
+            Err(Error::Code(_)) => Ok(false),
+            Err(Error::Trap(trap)) => Err(trap),
+        }
     }
 }

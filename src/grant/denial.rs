@@ -136,9 +136,9 @@ impl fmt::Display for Advice {
 }
 
 /// What an operation needs.
-struct Wanted<'a> {
-    rights: &'a [Right],
-    created_by_guest: bool,
+pub(super) struct Wanted<'a> {
+    pub(super) rights: &'a [Right],
+    pub(super) created_by_guest: bool,
 }
 
 impl Wanted<'_> {
@@ -226,7 +226,7 @@ impl Wanted<'_> {
 
     /// Widens a grant until it allows all that is wanted. Its access is replaced by
     /// the narrowest that includes what is `allowed` already.
-    fn widen(&self, mut grant: Grant, allowed: &[Right]) -> Option<Grant> {
+    pub(super) fn widen(&self, mut grant: Grant, allowed: &[Right]) -> Option<Grant> {
         let kind = grant.kind();
         if self.rights.contains(&Right::Map) {
             if kind == Kind::MessageQueue {
@@ -268,7 +268,7 @@ impl Wanted<'_> {
 
 /// The pattern for one object, if there is one: a star in the name would make it
 /// the pattern for many.
-fn exact(kind: Kind, name: &str) -> Option<Pattern> {
+pub(super) fn exact(kind: Kind, name: &str) -> Option<Pattern> {
     let pattern = Pattern::new(kind, name).ok()?;
     matches!(pattern, Pattern::Exact(_)).then_some(pattern)
 }

@@ -158,6 +158,8 @@ impl PrivateNamespace {
         let prefix = format!("/{prefix}");
         for kind in Kind::ALL {
             Name::new(kind, &prefix)?;
+            // It has to leave room for the names.
+            Name::new(kind, &format!("{prefix}x"))?;
         }
         if !prefix.ends_with(SEPARATORS) || prefix.len() < 3 || prefix.contains('*') {
             return Err(NameError::Invalid {
@@ -372,6 +374,9 @@ mod tests {
         ] {
             assert!(PrivateNamespace::new(prefix).is_err(), "{prefix:?}");
         }
+        let full = format!("{}.", "a".repeat(Kind::Semaphore.longest_name() - 1));
+        assert!(PrivateNamespace::new(&full).is_err());
+        Grants::private(PrivateNamespace::new(&full[1..]).unwrap());
         let namespace = PrivateNamespace::new("a.").unwrap();
         assert!(namespace.host_name(Kind::SharedMemory, "/sem.x").is_err());
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Grants as text: `mq:/jobs::/in,recv,create,max=4`.
 
 use super::name::fits_text;
-use super::show::quoted;
+use super::show::{quoted, shell};
 use super::{Access, Bytes, Grant, GrantError, Kind, Life, Pattern};
 use std::fmt;
 use std::mem::discriminant;
@@ -44,6 +44,13 @@ impl Grant {
             text.push_str(&setting.word());
         }
         text
+    }
+
+    /// The flag of the command that gives this grant, as it may be pasted into a shell.
+    /// There is none for names that take a manifest.
+    pub fn to_flag(&self) -> Option<String> {
+        let value = self.has_text().then(|| self.flag_value(true))?;
+        Some(format!("--{} {}", self.kind(), shell(&value)))
     }
 
     /// The same options as the keys of a table in a manifest.

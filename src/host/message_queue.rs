@@ -1,13 +1,14 @@
 //! The interface `message-queue`.
 
 use super::open::{
-    Opened, asked, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
+    asked, audited_open, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
 };
+use crate::audit::Operation;
 use crate::bindings::posix::ipc::message_queue::{
     Attributes, Host, HostNotification, HostQueue, Message, QueueLimits,
 };
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit, Stake};
+use crate::ctx::{Charge, Deed, IpcCtx, IpcCtxView, Permit, Stake};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
@@ -37,6 +38,8 @@ pub struct Queue {
 /// A guest's registration for the arrival of a message.
 pub struct Notification {
     raw: Arc<Registration>,
+    /// The queue's.
+    name: String,
     stake: Arc<Stake>,
     /// The registration lasts as long as the queue is open.
     queue: Arc<Stake>,
@@ -59,33 +62,13 @@ impl HostQueue for IpcCtxView<'_> {
         access: Access,
         limits: Option<QueueLimits>,
     ) -> Result<Handle<Queue>, Error> {
-        refuse_truncate(flags)?;
-        let (may_receive, may_send) = directions(access);
-        let mut rights = Vec::with_capacity(2);
-        rights.extend(may_receive.then_some(Right::Receive));
-        rights.extend(may_send.then_some(Right::Send));
-        let permit = self
-            .ctx
-            .permit(KIND, &name, &rights, &asked(&rights, flags))?;
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let direction = direction(access);
-        let mut charge = None;
-        let opened = open_or_create(
-            self.ctx,
-            KIND,
-            &permit,
-            flags,
-            |host_name| MessageQueue::open(host_name, direction),
-            |ctx, _| {
-                let (queue, new) = create(ctx, &permit, direction, mode, limits)?;
-                charge = Some(new);
-                Ok(queue)
-            },
-        )?;
-        let (Opened::Existing(raw) | Opened::New(raw)) = opened;
-        let identity = raw.identity()?;
-        let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
-        self.push_queue(raw, permit, access, handle, charge)
+        let rights = match access {
+            Access::Read => &[Right::Receive][..],
+            Access::Write => &[Right::Send],
+            Access::ReadWrite => &[Right::Receive, Right::Send],
+        };
+        let opened = self.open_queue(&name, rights, flags, mode, access, limits);
+        audited_open(self.ctx, KIND, &name, rights, flags, opened)
     }
 
     fn create_unique(
@@ -94,12 +77,12 @@ impl HostQueue for IpcCtxView<'_> {
         mode: u32,
         limits: Option<QueueLimits>,
     ) -> Result<Handle<Queue>, Error> {
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
         let rights = [Right::Receive, Right::Send];
-        let (permit, raw, charge) =
+        let (permit, handle, raw, charge) =
             create_unique(self.ctx, KIND, &prefix, &rights, |ctx, permit| {
+                let handle = ctx.reserve(Resource::Handles, 1)?;
                 let (raw, charge) = create(ctx, permit, Direction::Both, mode, limits)?;
-                Ok((permit.clone(), raw, charge))
+                Ok((permit.clone(), handle, raw, charge))
             })?;
         self.push_queue(raw, permit, Access::ReadWrite, handle, Some(charge))
     }
@@ -181,19 +164,10 @@ impl HostQueue for IpcCtxView<'_> {
     }
 
     fn request_notification(&mut self, this: Handle<Queue>) -> Result<Handle<Notification>, Error> {
-        let queue = self.table.get(&this)?;
-        // There is one registration in the whole system: it is the receiver's.
-        if !queue.may_receive {
-            return Err(ErrorCode::Access.into());
-        }
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let queue_stake = queue.stake.clone();
-        let raw = Registration::new(queue.raw.share())?.into();
-        Ok(self.table.push(Notification {
-            raw,
-            stake: Stake::new(handle, None),
-            queue: queue_stake,
-        })?)
+        let requested = self.notification(&this);
+        let name = &self.table.get(&this)?.name;
+        let deed = Deed::new(Operation::Notify, KIND, name).with_rights(&[Right::Receive]);
+        self.ctx.audited(deed, requested)
     }
 
     fn drop(&mut self, this: Handle<Queue>) -> wasmtime::Result<()> {
@@ -209,7 +183,7 @@ impl HostNotification for IpcCtxView<'_> {
 
     fn subscribe(&mut self, this: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
         let notification = self.table.get(&this)?;
-        let pollable = self.ctx.reserve(Resource::Pollables, 1)?;
+        let pollable = self.ctx.reserve_pollable(KIND, &notification.name)?;
         let told = self.table.push(Told {
             raw: notification.raw.clone(),
             _stakes: [notification.stake.clone(), notification.queue.clone()],
@@ -226,6 +200,57 @@ impl HostNotification for IpcCtxView<'_> {
 }
 
 impl IpcCtxView<'_> {
+    fn open_queue(
+        &mut self,
+        name: &str,
+        rights: &[Right],
+        flags: OpenFlags,
+        mode: u32,
+        access: Access,
+        limits: Option<QueueLimits>,
+    ) -> Result<(Handle<Queue>, bool), Error> {
+        refuse_truncate(flags)?;
+        let permit = self.ctx.permit(KIND, name, rights, &asked(rights, flags))?;
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let direction = direction(access);
+        let mut charge = None;
+        let opened = open_or_create(
+            self.ctx,
+            KIND,
+            &permit,
+            flags,
+            |host_name| MessageQueue::open(host_name, direction),
+            |ctx, _| {
+                let (queue, new) = create(ctx, &permit, direction, mode, limits)?;
+                charge = Some(new);
+                Ok(queue)
+            },
+        )?;
+        let (raw, is_new) = opened.into_parts();
+        let identity = raw.identity()?;
+        let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
+        let handle = self.push_queue(raw, permit, access, handle, charge)?;
+        Ok((handle, is_new))
+    }
+
+    fn notification(&mut self, this: &Handle<Queue>) -> Result<Handle<Notification>, Error> {
+        let queue = self.table.get(this)?;
+        // There is one registration in the whole system: it is the receiver's.
+        if !queue.may_receive {
+            return Err(ErrorCode::Access.into());
+        }
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let name = queue.name.clone();
+        let queue_stake = queue.stake.clone();
+        let raw = Registration::new(queue.raw.share())?.into();
+        Ok(self.table.push(Notification {
+            raw,
+            name,
+            stake: Stake::new(handle, None),
+            queue: queue_stake,
+        })?)
+    }
+
     /// Sends without waiting.
     pub(super) fn try_send(
         &mut self,
@@ -316,7 +341,7 @@ impl IpcCtxView<'_> {
         if !allowed {
             return Err(ErrorCode::Access.into());
         }
-        let pollable = self.ctx.reserve(Resource::Pollables, 1)?;
+        let pollable = self.ctx.reserve_pollable(KIND, &queue.name)?;
         let ready = Ready {
             queue: queue.raw.clone(),
             side,

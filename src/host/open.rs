@@ -1,7 +1,8 @@
 //! What opening, creating and unlinking have in common for the three kinds.
 
+use crate::audit::Operation;
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{IpcCtx, Permit};
+use crate::ctx::{Deed, IpcCtx, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::objects::remove;
@@ -21,6 +22,39 @@ pub(super) fn asked(rights: &[Right], flags: OpenFlags) -> Vec<Right> {
 pub(super) enum Opened<T> {
     Existing(T),
     New(T),
+}
+
+impl<T> Opened<T> {
+    /// The object, and whether it is new.
+    pub(super) fn into_parts(self) -> (T, bool) {
+        match self {
+            Self::Existing(object) => (object, false),
+            Self::New(object) => (object, true),
+        }
+    }
+}
+
+/// The outcome of opening a name, of which the audit is told. To open an object that
+/// exists takes the rights; what was opened comes with whether it is new.
+pub(super) fn audited_open<T>(
+    ctx: &IpcCtx,
+    kind: Kind,
+    name: &str,
+    rights: &[Right],
+    flags: OpenFlags,
+    opened: Result<(T, bool), Error>,
+) -> Result<T, Error> {
+    if !ctx.is_audited() {
+        return opened.map(|(object, _)| object);
+    }
+    // What exists is opened without the right to create it.
+    let exists = matches!(opened, Ok((_, false)));
+    let (operation, rights) = match flags.contains(OpenFlags::CREATE) && !exists {
+        true => (Operation::Create, asked(rights, flags)),
+        false => (Operation::Open, rights.into()),
+    };
+    let deed = Deed::new(operation, kind, name).with_rights(&rights);
+    ctx.audited(deed, opened).map(|(object, _)| object)
 }
 
 /// Opens the object or creates it, as the flags say. Whether it was created is
@@ -88,8 +122,13 @@ pub(super) fn create_unique<T>(
     for _ in 0..MOST_TRIES {
         let name = format!("{prefix}{}", random::word(WORD));
         let rights = [rights, &[Right::Create]].concat();
-        let permit = ctx.permit(kind, &name, &rights, &rights)?;
-        match create(ctx, &permit) {
+        let permit = ctx.permit(kind, &name, &rights, &rights);
+        let created = permit.and_then(|permit| create(ctx, &permit));
+        let deed = Deed {
+            prefix: Some(prefix),
+            ..Deed::new(Operation::Create, kind, &name).with_rights(&rights)
+        };
+        match ctx.audited(deed, created) {
             Err(Error::Code(ErrorCode::Exists)) => {}
             done => return done,
         }
@@ -99,12 +138,26 @@ pub(super) fn create_unique<T>(
 
 /// Removes a name that the guest may remove.
 pub(super) fn unlink_name(ctx: &mut IpcCtx, kind: Kind, name: &str) -> Result<(), Error> {
-    let permit = ctx.find(kind, name, &[Right::Unlink])?;
-    let created = match permit.depends_on_creator() {
-        true => ctx.created().is_creator(kind, &permit.host_name)?,
-        false => false,
+    let mut created = false;
+    let unlinked = unlink(ctx, kind, name, &mut created);
+    // To be told that there is nothing takes no more than to remove one's own.
+    let missing = matches!(unlinked, Err(Error::Code(ErrorCode::NoEntry)));
+    let deed = Deed {
+        created_by_guest: created || missing,
+        ..Deed::new(Operation::Unlink, kind, name).with_rights(&[Right::Unlink])
     };
-    if !permit.grant.allows(Right::Unlink, created) {
+    ctx.audited(deed, unlinked)
+}
+
+/// Sets `created` if the guest had created the object, as far as anybody wants to know.
+fn unlink(ctx: &mut IpcCtx, kind: Kind, name: &str, created: &mut bool) -> Result<(), Error> {
+    let permit = ctx.find(kind, name, &[Right::Unlink])?;
+    let is_creator = |ctx: &mut IpcCtx| ctx.created().is_creator(kind, &permit.host_name);
+    *created = match permit.depends_on_creator() {
+        true => is_creator(ctx)?,
+        false => ctx.is_audited() && is_creator(ctx).unwrap_or(false),
+    };
+    if !permit.grant.allows(Right::Unlink, *created) {
         return Err(ctx.deny(kind, name, &[Right::Unlink], false));
     }
     remove(kind, &permit.host_name)?;

@@ -1,16 +1,20 @@
 //! The interface `semaphore`.
 
-use super::open::{Opened, asked, create_unique, open_or_create, refuse_truncate, unlink_name};
+use super::open::{
+    asked, audited_open, create_unique, open_or_create, refuse_truncate, unlink_name,
+};
 use super::windows::{Part, Window};
+use crate::audit::Operation;
 use crate::bindings::posix::ipc::semaphore::{Host, HostSemaphore};
 use crate::bindings::posix::ipc::types::OpenFlags;
-use crate::ctx::{Charge, Held, IpcCtx, IpcCtxView, IpcHost, Permit, Stake};
+use crate::ctx::{Charge, Deed, Held, IpcCtx, IpcCtxView, IpcHost, Permit, Stake, Use};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys;
 use crate::sys::limits::Refusal;
+use std::cell::Cell;
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Resource as Handle;
@@ -21,8 +25,8 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 pub struct Semaphore {
     raw: Arc<sys::semaphore::Semaphore>,
     name: String,
-    may_wait: bool,
-    may_post: bool,
+    wait: Cell<Use>,
+    post: Cell<Use>,
     may_map: bool,
     host_name: String,
     held: Option<Arc<Held>>,
@@ -46,27 +50,8 @@ impl HostSemaphore for IpcCtxView<'_> {
         mode: u32,
         initial_value: u32,
     ) -> Result<Handle<Semaphore>, Error> {
-        refuse_truncate(flags)?;
-        let asked = asked(&[Right::Wait, Right::Post], flags);
-        let permit = self.ctx.find(KIND, &name, &asked)?;
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let undo = self.ctx.reserve_undo(&permit)?;
-        let mut charge = None;
-        let opened = open_or_create(
-            self.ctx,
-            KIND,
-            &permit,
-            flags,
-            sys::semaphore::Semaphore::open,
-            |ctx, _| {
-                let (semaphore, new) = create(ctx, &permit, mode, initial_value)?;
-                charge = Some(new);
-                Ok(semaphore)
-            },
-        )?;
-        let (Opened::Existing(raw) | Opened::New(raw)) = opened;
-        let charge = charge.or_else(|| self.ctx.created().charge(KIND, raw.identity()));
-        self.push(raw, permit, handle, undo, charge)
+        let opened = self.open_semaphore(&name, flags, mode, initial_value);
+        audited_open(self.ctx, KIND, &name, &[], flags, opened)
     }
 
     fn create_unique(
@@ -75,12 +60,12 @@ impl HostSemaphore for IpcCtxView<'_> {
         mode: u32,
         initial_value: u32,
     ) -> Result<Handle<Semaphore>, Error> {
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let (permit, undo, raw, charge) =
+        let (permit, handle, undo, raw, charge) =
             create_unique(self.ctx, KIND, &prefix, &[], |ctx, permit| {
+                let handle = ctx.reserve(Resource::Handles, 1)?;
                 let undo = ctx.reserve_undo(permit)?;
                 let (semaphore, charge) = create(ctx, permit, mode, initial_value)?;
-                Ok((permit.clone(), undo, semaphore, charge))
+                Ok((permit.clone(), handle, undo, semaphore, charge))
             })?;
         self.push(raw, permit, handle, undo, Some(charge))
     }
@@ -99,9 +84,7 @@ impl HostSemaphore for IpcCtxView<'_> {
 
     fn try_acquire(&mut self, this: Handle<Semaphore>) -> Result<(), Error> {
         let semaphore = self.table.get(&this)?;
-        if !semaphore.may_wait {
-            return Err(self.ctx.deny(KIND, &semaphore.name, &[Right::Wait], false));
-        }
+        semaphore.check_wait(self.ctx)?;
         semaphore.raw.try_acquire()?;
         if let Some(held) = &semaphore.held {
             held.acquired();
@@ -115,9 +98,7 @@ impl HostSemaphore for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<(), Error> {
         let semaphore = self.table.get(&this)?;
-        if !semaphore.may_wait {
-            return Err(self.ctx.deny(KIND, &semaphore.name, &[Right::Wait], false));
-        }
+        semaphore.check_wait(self.ctx)?;
         let (raw, held) = (semaphore.raw.clone(), semaphore.held.clone());
         let waits = self.ctx.host().waits();
         let acquired = waits
@@ -132,9 +113,7 @@ impl HostSemaphore for IpcCtxView<'_> {
 
     fn release(&mut self, this: Handle<Semaphore>) -> Result<(), Error> {
         let semaphore = self.table.get(&this)?;
-        if !semaphore.may_post {
-            return Err(self.ctx.deny(KIND, &semaphore.name, &[Right::Post], false));
-        }
+        semaphore.check_post(self.ctx)?;
         let Some(held) = &semaphore.held else {
             return Ok(semaphore.raw.release()?);
         };
@@ -148,14 +127,12 @@ impl HostSemaphore for IpcCtxView<'_> {
 
     fn subscribe(&mut self, this: Handle<Semaphore>) -> Result<Handle<DynPollable>, Error> {
         let semaphore = self.table.get(&this)?;
-        if !semaphore.may_wait {
-            return Err(self.ctx.deny(KIND, &semaphore.name, &[Right::Wait], false));
-        }
+        semaphore.check_wait(self.ctx)?;
         let available = Available {
             host: self.ctx.host().clone(),
             semaphore: semaphore.raw.clone(),
             _stake: semaphore.stake.clone(),
-            _pollable: self.ctx.reserve(Resource::Pollables, 1)?,
+            _pollable: self.ctx.reserve_pollable(KIND, &semaphore.name)?,
         };
         let available = self.table.push(available)?;
         subscribe(self.table, available).map_err(Error::Trap)
@@ -177,8 +154,64 @@ impl HostSemaphore for IpcCtxView<'_> {
     }
 }
 
+impl Semaphore {
+    fn check_wait(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
+        let deed = Deed::new(Operation::Wait, KIND, &self.name);
+        ctx.check_use(&self.wait, deed.with_rights(&[Right::Wait]))
+    }
+
+    fn check_post(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
+        let deed = Deed::new(Operation::Post, KIND, &self.name);
+        ctx.check_use(&self.post, deed.with_rights(&[Right::Post]))
+    }
+}
+
 impl IpcCtxView<'_> {
+    fn open_semaphore(
+        &mut self,
+        name: &str,
+        flags: OpenFlags,
+        mode: u32,
+        initial_value: u32,
+    ) -> Result<(Handle<Semaphore>, bool), Error> {
+        refuse_truncate(flags)?;
+        let asked = asked(&[Right::Wait, Right::Post], flags);
+        let permit = self.ctx.find(KIND, name, &asked)?;
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let undo = self.ctx.reserve_undo(&permit)?;
+        let mut charge = None;
+        let opened = open_or_create(
+            self.ctx,
+            KIND,
+            &permit,
+            flags,
+            sys::semaphore::Semaphore::open,
+            |ctx, _| {
+                let (semaphore, new) = create(ctx, &permit, mode, initial_value)?;
+                charge = Some(new);
+                Ok(semaphore)
+            },
+        )?;
+        let (raw, is_new) = opened.into_parts();
+        let charge = charge.or_else(|| self.ctx.created().charge(KIND, raw.identity()));
+        let handle = self.push(raw, permit, handle, undo, charge)?;
+        Ok((handle, is_new))
+    }
+
     pub(super) fn map_semaphore(
+        &mut self,
+        this: &Handle<Semaphore>,
+        engine: &Engine,
+        probe: Option<usize>,
+    ) -> Result<Handle<Window>, Error> {
+        let semaphore = self.table.get(this)?;
+        let name = semaphore.name.clone();
+        let mapped = self.map_allowed_semaphore(this, engine, probe);
+        let deed = Deed::new(Operation::Map, KIND, &name).with_rights(&[Right::Map]);
+        self.ctx.audited(deed, mapped)
+    }
+
+    fn map_allowed_semaphore(
         &mut self,
         this: &Handle<Semaphore>,
         engine: &Engine,
@@ -220,8 +253,8 @@ impl IpcCtxView<'_> {
         };
         let held = reserved.map(undo);
         Ok(self.table.push(Semaphore {
-            may_wait: permit.grant.allows(Right::Wait, false),
-            may_post: permit.grant.allows(Right::Post, false),
+            wait: Cell::new(self.ctx.usable(&permit, Right::Wait)),
+            post: Cell::new(self.ctx.usable(&permit, Right::Post)),
             may_map: permit.grant.allows(Right::Map, false),
             held,
             _entry: self

@@ -1,10 +1,11 @@
 //! The interface `shared-memory`.
 
-use super::open::{Opened, asked, create_unique, directions, open_or_create, unlink_name};
+use super::open::{asked, audited_open, create_unique, directions, open_or_create, unlink_name};
 use super::windows::{Part, Window};
+use crate::audit::Operation;
 use crate::bindings::posix::ipc::shared_memory::{AtomicOperation, Host, HostSegment, WaitOutcome};
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{Charge, IpcCtx, IpcCtxView, Permit};
+use crate::ctx::{Charge, Deed, IpcCtx, IpcCtxView, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
@@ -51,55 +52,12 @@ impl HostSegment for IpcCtxView<'_> {
         size: Option<u64>,
         access: Access,
     ) -> Result<Handle<Segment>, Error> {
-        let may_write = match directions(access) {
-            (true, write) => write,
-            (false, _) => return Err(ErrorCode::Invalid.into()),
+        let rights = match directions(access) {
+            (_, true) => &[Right::Read, Right::Write][..],
+            (_, false) => &[Right::Read],
         };
-        let rights = if may_write {
-            &[Right::Read, Right::Write][..]
-        } else {
-            &[Right::Read]
-        };
-        let permit = self
-            .ctx
-            .permit(KIND, &name, rights, &asked(rights, flags))?;
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let mut charge = None;
-        let opened = open_or_create(
-            self.ctx,
-            KIND,
-            &permit,
-            flags,
-            |host_name| SharedMemory::open(host_name, may_write),
-            |ctx, _| {
-                let (segment, new) = create(ctx, &permit, mode, size.unwrap_or(0))?;
-                charge = Some(new);
-                Ok(segment)
-            },
-        )?;
-        let (raw, is_new) = match opened {
-            Opened::Existing(raw) => (raw, false),
-            Opened::New(raw) => (raw, true),
-        };
-        let identity = raw.identity()?;
-        let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
-        let entry = self.ctx.ledger().opens(KIND, &permit.host_name, identity);
-        let mut segment = Segment {
-            raw,
-            permit,
-            identity,
-            may_write,
-            _handle: handle,
-            charge,
-            _entry: entry,
-        };
-        if !is_new && flags.contains(OpenFlags::TRUNCATE) {
-            segment.resize(self.ctx, 0)?;
-        }
-        if !is_new && let Some(size) = size {
-            segment.resize(self.ctx, size)?;
-        }
-        Ok(self.table.push(segment)?)
+        let opened = self.open_segment(&name, flags, mode, size, access);
+        audited_open(self.ctx, KIND, &name, rights, flags, opened)
     }
 
     fn create_unique(
@@ -108,12 +66,12 @@ impl HostSegment for IpcCtxView<'_> {
         mode: u32,
         size: u64,
     ) -> Result<Handle<Segment>, Error> {
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
         let rights = [Right::Read, Right::Write];
-        let (permit, raw, charge) =
+        let (permit, handle, raw, charge) =
             create_unique(self.ctx, KIND, &prefix, &rights, |ctx, permit| {
+                let handle = ctx.reserve(Resource::Handles, 1)?;
                 let (raw, charge) = create(ctx, permit, mode, size)?;
-                Ok((permit.clone(), raw, charge))
+                Ok((permit.clone(), handle, raw, charge))
             })?;
         let identity = raw.identity()?;
         let charge = Some(charge);
@@ -301,6 +259,60 @@ impl HostSegment for IpcCtxView<'_> {
 }
 
 impl IpcCtxView<'_> {
+    fn open_segment(
+        &mut self,
+        name: &str,
+        flags: OpenFlags,
+        mode: u32,
+        size: Option<u64>,
+        access: Access,
+    ) -> Result<(Handle<Segment>, bool), Error> {
+        let may_write = match directions(access) {
+            (true, write) => write,
+            (false, _) => return Err(ErrorCode::Invalid.into()),
+        };
+        let rights = if may_write {
+            &[Right::Read, Right::Write][..]
+        } else {
+            &[Right::Read]
+        };
+        let permit = self.ctx.permit(KIND, name, rights, &asked(rights, flags))?;
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let mut charge = None;
+        let opened = open_or_create(
+            self.ctx,
+            KIND,
+            &permit,
+            flags,
+            |host_name| SharedMemory::open(host_name, may_write),
+            |ctx, _| {
+                let (segment, new) = create(ctx, &permit, mode, size.unwrap_or(0))?;
+                charge = Some(new);
+                Ok(segment)
+            },
+        )?;
+        let (raw, is_new) = opened.into_parts();
+        let identity = raw.identity()?;
+        let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
+        let entry = self.ctx.ledger().opens(KIND, &permit.host_name, identity);
+        let mut segment = Segment {
+            raw,
+            permit,
+            identity,
+            may_write,
+            _handle: handle,
+            charge,
+            _entry: entry,
+        };
+        if !is_new && flags.contains(OpenFlags::TRUNCATE) {
+            segment.resize(self.ctx, 0)?;
+        }
+        if !is_new && let Some(size) = size {
+            segment.resize(self.ctx, size)?;
+        }
+        Ok((self.table.push(segment)?, is_new))
+    }
+
     pub(super) fn write_segment(
         &mut self,
         this: &Handle<Segment>,
@@ -332,6 +344,20 @@ impl IpcCtxView<'_> {
     }
 
     pub(super) fn map_segment(
+        &mut self,
+        this: &Handle<Segment>,
+        engine: &Engine,
+        probe: Option<usize>,
+        range: Range<u64>,
+        access: Access,
+    ) -> Result<Handle<Window>, Error> {
+        let name = self.table.get(this)?.permit.guest_name.clone();
+        let mapped = self.map_allowed_segment(this, engine, probe, range, access);
+        let deed = Deed::new(Operation::Map, KIND, &name).with_rights(&[Right::Map]);
+        self.ctx.audited(deed, mapped)
+    }
+
+    fn map_allowed_segment(
         &mut self,
         this: &Handle<Segment>,
         engine: &Engine,
@@ -400,6 +426,21 @@ impl Segment {
             return Ok(());
         }
         let created = ctx.created().charge(KIND, self.identity).is_some();
+        let resized = self.change_size(ctx, before, size, created);
+        let deed = Deed {
+            created_by_guest: created,
+            ..Deed::new(Operation::Resize, KIND, &self.permit.guest_name)
+        };
+        ctx.audited(deed.with_rights(&[Right::Resize]), resized)
+    }
+
+    fn change_size(
+        &mut self,
+        ctx: &mut IpcCtx,
+        before: u64,
+        size: u64,
+        created: bool,
+    ) -> Result<(), Error> {
         if !self.permit.grant.allows(Right::Resize, created) {
             return Err(ctx.deny(KIND, &self.permit.guest_name, &[Right::Resize], false));
         }

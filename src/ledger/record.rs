@@ -26,6 +26,9 @@ const MAGIC: &[u8; 16] = b"posix-ipc ledg 1";
 const BOOT: usize = 36;
 const LONGEST_NAME: usize = 256;
 const LONGEST_LABEL: usize = 92;
+/// More than any guest holds of a semaphore. A larger number is damage: to give so many
+/// back would take minutes, and raise the semaphore to its maximum.
+const MOST_HELD: u32 = 1 << 20;
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +139,16 @@ fn decode(bytes: &[u8]) -> Option<Record> {
     let kind = Kind::ALL
         .into_iter()
         .find(|&kind| Some(kind as u32) == number(bytes, 8))?;
+    let held = number(bytes, HELD as usize)?;
+    let makes_sense = match role {
+        // Only queues are there before it is known which one it is.
+        Role::Creating => kind == Kind::MessageQueue,
+        Role::Undo => kind == Kind::Semaphore && held <= MOST_HELD,
+        Role::Free | Role::Created | Role::Open => true,
+    };
+    if !makes_sense {
+        return None;
+    }
     Some(Record {
         role,
         kind,
@@ -143,7 +156,7 @@ fn decode(bytes: &[u8]) -> Option<Record> {
             device: long(bytes, 16)?,
             inode: long(bytes, 24)?,
         },
-        held: number(bytes, HELD as usize)?,
+        held,
         name: text(bytes, 32, LONGEST_NAME, number(bytes, 12)?)?,
         guest: text(bytes, 292, LONGEST_LABEL, number(bytes, 288)?)?,
     })
@@ -169,7 +182,7 @@ mod tests {
     fn record() -> Record {
         Record {
             role: Role::Undo,
-            kind: Kind::MessageQueue,
+            kind: Kind::Semaphore,
             identity: Identity {
                 device: u64::MAX,
                 inode: 7,
@@ -224,6 +237,21 @@ mod tests {
         for length in 0..whole.len() {
             parse(&whole[..length]);
         }
+    }
+
+    /// Each of these would be acted upon without a look at which object it is, or for
+    /// minutes.
+    #[test]
+    fn damage_never_makes_a_record_mean_something_else() {
+        let creating = Record {
+            role: Role::Creating,
+            ..record()
+        };
+        let held = Record {
+            held: u32::MAX,
+            ..record()
+        };
+        assert_eq!(records(&file(&[creating, held])), []);
     }
 
     #[test]

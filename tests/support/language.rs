@@ -145,7 +145,7 @@ impl Line {
     pub fn parse(text: &str) -> Self {
         let mut words = Words {
             text,
-            words: text.split_whitespace().collect(),
+            words: text.split(' ').filter(|word| !word.is_empty()).collect(),
         };
         let variable = match words.words.get(1) {
             Some(&"=") => {

@@ -34,7 +34,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let policy = self.grants.read(&self.limits)?;
+        let policy = self.grants.read(&self.limits, false)?;
         let (engine, _) = engine::new(policy.maps())?;
         let component = cache::load(&engine, Program::find(&self.guest)?.component())?;
         let linker = guest::linker(&engine)?;

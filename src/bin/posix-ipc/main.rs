@@ -2,11 +2,13 @@
 //! they were granted, and looks after the machine's objects.
 #![deny(unsafe_code)]
 
+mod audit;
 mod cache;
 mod check;
 mod engine;
 mod guest;
 mod holders;
+mod learn;
 mod log;
 mod ls;
 mod manifest;

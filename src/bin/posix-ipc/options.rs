@@ -5,6 +5,7 @@ use crate::runtime::Script;
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::PathBuf;
 use std::time::Duration;
+use wasmtime_posix_ipc::audit::AuditEvent;
 use wasmtime_posix_ipc::grant::{Bytes, Grant, GrantError, Kind};
 use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{IpcCtx, IpcHost};
@@ -31,7 +32,7 @@ pub struct GrantOptions {
     private: bool,
 
     /// Let the guest map what is in the namespace of its own into its memory
-    #[arg(long, requires = "private")]
+    #[arg(long)]
     map: bool,
 
     /// Read grants and limits from a TOML file; flags add to it
@@ -115,8 +116,9 @@ fn message_queue(text: &str) -> Result<Grant, GrantError> {
 }
 
 impl GrantOptions {
-    /// Reads the manifest, and puts it together with the flags.
-    pub fn read(self, limits: &QuotaOptions) -> Result<Policy> {
+    /// Reads the manifest, and puts it together with the flags. A guest without any grant
+    /// gets a namespace of its own if it is to be learnt what it needs.
+    pub fn read(self, limits: &QuotaOptions, learns: bool) -> Result<Policy> {
         let file = match &self.manifest {
             Some(path) => Manifest::read(path)?,
             None => Manifest::default(),
@@ -129,16 +131,26 @@ impl GrantOptions {
         let flags = [self.semaphores, self.segments, self.queues]
             .into_iter()
             .flatten();
+        let grants: Vec<Grant> = file.grants.into_iter().chain(flags).collect();
+        let private = self.private || learns && grants.is_empty();
+        if self.map && !private {
+            bail!(
+                "--map is for a namespace of the guest's own; add --private, or \"map\" to a grant"
+            );
+        }
         let mut quota = file.quota;
         limits.apply(&mut quota);
         Ok(Policy {
-            grants: file.grants.into_iter().chain(flags).collect(),
-            private: self.private,
+            grants,
+            private,
             private_maps: self.map,
             quota,
         })
     }
 }
+
+/// What is told of each decision.
+pub type Audit = Box<dyn Fn(&AuditEvent<'_>) -> wasmtime::Result<()> + Send + Sync>;
 
 /// What a guest may do.
 pub struct Policy {
@@ -156,9 +168,13 @@ impl Policy {
         self.private_maps || self.grants.iter().any(Grant::map)
     }
 
-    /// The context of a guest that is called `label` in the log.
-    pub fn context(self, label: &str, host: &IpcHost) -> Result<IpcCtx> {
+    /// The context of a guest that is called `label` in the log. `audit` is told of what is
+    /// decided.
+    pub fn context(self, label: &str, audit: Option<Audit>, host: &IpcHost) -> Result<IpcCtx> {
         let mut builder = IpcCtx::builder().label(label).quota(self.quota);
+        if let Some(audit) = audit {
+            builder = builder.audit(audit);
+        }
         if self.private {
             builder = builder.private();
         }

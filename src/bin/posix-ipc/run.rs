@@ -1,8 +1,10 @@
 //! `posix-ipc run`: a guest from start to end.
 
+use crate::audit::{AuditOptions, Lost, Record};
 use crate::guest::Guest;
+use crate::learn::Lesson;
 use crate::manifest::parse_duration;
-use crate::options::{GrantOptions, QuotaOptions, WasiOptions};
+use crate::options::{Audit, GrantOptions, QuotaOptions, WasiOptions};
 use crate::runtime::Program;
 use crate::{cache, engine, guest, reap};
 use anyhow::{Context, Result, anyhow};
@@ -26,7 +28,8 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 /// What the guest creates is unlinked when it ends, however it ends.
 ///
 /// The exit code is the guest's own; 134 after a trap, 124 when --timeout ended it,
-/// 128 and its number after SIGHUP, SIGINT, SIGQUIT and SIGTERM.
+/// 1 when --audit could not go on, 128 and its number after SIGHUP, SIGINT, SIGQUIT
+/// and SIGTERM.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,13 +38,24 @@ Examples:
   posix-ipc run --shm '/render.*,create,max-size=16MiB,max=4' render.wasm
   posix-ipc run --private tests.wasm
   posix-ipc run --mq /jobs,recv worker.py --verbose
-  posix-ipc run --private hello.js")]
+  posix-ipc run --private hello.js
+  posix-ipc run --learn tests.wasm
+  posix-ipc run --learn --mq /jobs --sem '/app.*,own' worker.wasm
+  posix-ipc run --audit /var/log/worker.jsonl --mq /jobs,recv worker.wasm")]
 pub struct Args {
     #[command(flatten)]
     grants: GrantOptions,
 
     #[command(flatten)]
     limits: QuotaOptions,
+
+    #[command(flatten)]
+    audit: AuditOptions,
+
+    /// Let the guest use every name, in a namespace of its own, and say at its end which
+    /// grants it needed. With grants: use those, and say how much of them it needed
+    #[arg(long, help_heading = "Record")]
+    learn: bool,
 
     #[command(flatten)]
     wasi: WasiOptions,
@@ -60,14 +74,16 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let policy = self.grants.read(&self.limits)?;
+        let policy = self.grants.read(&self.limits, self.learn)?;
+        let lesson = self.learn.then(|| Lesson::new(&policy)).transpose()?;
+        let audit = audit(self.audit.open()?, lesson.clone());
         let name = file_name(&self.guest);
         let program = Program::find(&self.guest)?;
         let wasi = self
             .wasi
             .context(&name, program.script(), &self.arguments)?;
         let (engine, windows) = engine::new(policy.maps())?;
-        let ipc = policy.context(&name, &host(windows))?;
+        let ipc = policy.context(&name, audit, &host(windows))?;
         let component = cache::load(&engine, program.component())?;
         let command = guest::linker(&engine)?
             .instantiate_pre(&component)
@@ -89,8 +105,30 @@ impl Args {
         if let Some(reason) = end.reason() {
             eprintln!("posix-ipc: {}: {reason}", self.guest.display());
         }
+        if let Some(lesson) = lesson {
+            eprint!("{}", lesson.in_words(&name));
+            if !matches!(end, End::Exit(0)) {
+                eprintln!("posix-ipc: it did not succeed, so it may need more");
+            }
+        }
         Ok(end.exit_code())
     }
+}
+
+/// What is to be told of what is decided, if anything is.
+fn audit(record: Option<Record>, lesson: Option<Lesson>) -> Option<Audit> {
+    if record.is_none() && lesson.is_none() {
+        return None;
+    }
+    Some(Box::new(move |event| {
+        if let Some(lesson) = &lesson {
+            lesson.add(event);
+        }
+        match &record {
+            Some(record) => record.add(event),
+            None => Ok(()),
+        }
+    }))
 }
 
 /// A host with a ledger, after a look at what others have left.
@@ -179,6 +217,7 @@ async fn execute(command: CommandPre<Guest>, mut store: Store<Guest>) -> End {
 enum End {
     Exit(i32),
     Trap(wasmtime::Error),
+    Unrecorded(String),
     TimedOut(Duration),
     Signal(&'static str, i32),
 }
@@ -186,8 +225,11 @@ enum End {
 impl End {
     /// A guest's `exit` arrives as an error too.
     fn of_error(guest: &mut Guest, error: wasmtime::Error) -> Self {
-        match error.downcast_ref::<I32Exit>() {
-            Some(I32Exit(code)) => Self::Exit(*code),
+        if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+            return Self::Exit(*code);
+        }
+        match error.downcast_ref::<Lost>() {
+            Some(lost) => Self::Unrecorded(lost.to_string()),
             None => Self::Trap(guest.ipc().ctx.explain(error)),
         }
     }
@@ -196,6 +238,7 @@ impl End {
         match self {
             Self::Exit(_) => None,
             Self::Trap(error) => Some(format!("the guest trapped: {error:?}")),
+            Self::Unrecorded(why) => Some(format!("ended: {why}")),
             Self::TimedOut(limit) => Some(format!("ended after {limit:?} (--timeout)")),
             Self::Signal(what, _) => Some((*what).into()),
         }
@@ -206,6 +249,7 @@ impl End {
             // The system passes on the lower eight bits.
             Self::Exit(code) => ExitCode::from(*code as u8),
             Self::Trap(_) => ExitCode::from(134),
+            Self::Unrecorded(_) => ExitCode::FAILURE,
             Self::TimedOut(_) => ExitCode::from(124),
             Self::Signal(_, number) => ExitCode::from(128 + *number as u8),
         }

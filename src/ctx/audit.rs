@@ -1,0 +1,145 @@
+//! Telling the audit what was decided.
+
+use super::{IpcCtx, Permit};
+use crate::audit::{AuditEvent, Decision, Operation};
+use crate::error::{Error, ErrorCode};
+use crate::grant::{Kind, Right};
+use std::cell::Cell;
+
+/// What is told of each decision. An error ends the guest.
+pub(super) type Audit = dyn Fn(&AuditEvent<'_>) -> wasmtime::Result<()> + Send + Sync;
+
+/// What a guest did or wanted to do, with an object or with none.
+#[derive(Clone, Copy)]
+pub(crate) struct Deed<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) name: &'a str,
+    pub(crate) prefix: Option<&'a str>,
+    pub(crate) rights: &'a [Right],
+    pub(crate) created_by_guest: bool,
+}
+
+impl<'a> Deed<'a> {
+    pub(crate) fn new(operation: Operation, kind: Kind, name: &'a str) -> Self {
+        Self {
+            operation,
+            kind: Some(kind),
+            name,
+            prefix: None,
+            rights: &[],
+            created_by_guest: false,
+        }
+    }
+
+    /// What a guest does with nothing that has a name.
+    pub(super) fn nameless(operation: Operation) -> Self {
+        Self {
+            kind: None,
+            ..Self::new(operation, Kind::Semaphore, "")
+        }
+    }
+
+    pub(crate) fn with_rights(self, rights: &'a [Right]) -> Self {
+        Self { rights, ..self }
+    }
+}
+
+/// Whether a handle may be used for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Denied,
+    /// It may, and the audit is to be told when it is the first time.
+    Untold,
+    Allowed,
+}
+
+impl IpcCtx {
+    /// Whether somebody wants to know what is decided.
+    pub(crate) fn is_audited(&self) -> bool {
+        self.audit.is_some()
+    }
+
+    /// The outcome of a deed, of which the audit is told first.
+    pub(crate) fn audited<T>(&self, deed: Deed<'_>, outcome: Result<T, Error>) -> Result<T, Error> {
+        let error = match &outcome {
+            Ok(_) => None,
+            Err(Error::Code(code)) => Some(code),
+            Err(Error::Trap(_)) => return outcome,
+        };
+        self.tell(deed, error)?;
+        outcome
+    }
+
+    /// As [`Self::audited`], of what is left to the system unless there is too much of it.
+    pub(crate) fn audited_limit<T>(
+        &self,
+        deed: Deed<'_>,
+        outcome: Result<T, Error>,
+    ) -> Result<T, Error> {
+        match outcome {
+            Err(Error::Code(ErrorCode::Quota)) => self.audited(deed, outcome),
+            outcome => outcome,
+        }
+    }
+
+    /// What a handle may be used for, from its permit.
+    pub(crate) fn usable(&self, permit: &Permit, right: Right) -> Use {
+        match (permit.grant.allows(right, false), &self.audit) {
+            (false, _) => Use::Denied,
+            (true, Some(_)) => Use::Untold,
+            (true, None) => Use::Allowed,
+        }
+    }
+
+    /// Checks that a handle may be used so.
+    pub(crate) fn check_use(&mut self, state: &Cell<Use>, deed: Deed<'_>) -> Result<(), Error> {
+        match state.get() {
+            Use::Allowed => Ok(()),
+            state_now => self.first_use(state, state_now, deed),
+        }
+    }
+
+    #[cold]
+    fn first_use(&mut self, state: &Cell<Use>, now: Use, deed: Deed<'_>) -> Result<(), Error> {
+        if now == Use::Untold {
+            self.tell(deed, None)?;
+            state.set(Use::Allowed);
+            return Ok(());
+        }
+        let kind = deed.kind.unwrap_or(Kind::Semaphore);
+        let denied = self.deny(kind, deed.name, deed.rights, false);
+        self.audited(deed, Err(denied))
+    }
+
+    fn tell(&self, deed: Deed<'_>, error: Option<&ErrorCode>) -> Result<(), Error> {
+        let Some(audit) = &self.audit else {
+            return Ok(());
+        };
+        let found = deed.kind.map(|kind| self.grants.find(kind, deed.name));
+        let host_name = match &found {
+            Some(Ok(Some(found))) => Some(found.host_name.as_str()),
+            _ => None,
+        };
+        let decision = match error {
+            Some(ErrorCode::NotPermitted) => Decision::Denied,
+            Some(ErrorCode::Quota) => Decision::OverLimit,
+            // Not a name, or something else was wrong with it before it was looked up.
+            _ if found.is_some() && host_name.is_none() => Decision::Denied,
+            _ => Decision::Allowed,
+        };
+        audit(&AuditEvent {
+            guest: &self.label,
+            operation: deed.operation,
+            kind: deed.kind,
+            name: deed.name,
+            prefix: deed.prefix,
+            host_name,
+            rights: deed.rights,
+            created_by_guest: deed.created_by_guest,
+            decision,
+            error,
+        })
+        .map_err(Error::Trap)
+    }
+}
