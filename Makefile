@@ -8,8 +8,12 @@ GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
 # Guests with atomics in windows.
 WITH_ATOMICS := CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS="-C target-feature=+atomics"
 ATOMICS_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)-atomics
+# What is not a guest itself, but of their side.
+SDK_CARGO := --target-dir $(CURDIR)/target/sdk
 
-.PHONY: demo test check deny guests runtimes relay engines bench install setup setup-rust bindings clean
+# Each cargo takes all processors for itself.
+.NOTPARALLEL:
+.PHONY: demo test check packages deny guests runtimes relay engines bench install setup bindings clean
 
 demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 	cargo build --bin posix-ipc
@@ -21,13 +25,25 @@ demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 test: setup check guests runtimes engines ## Every check and every test, with nothing skipped
 	POSIX_IPC_REQUIRE_GUESTS=1 cargo test
 
-check: deny ## Formatting, lints, documentation, bindings, dependencies
+check: deny packages ## Formatting, lints, documentation, bindings, dependencies
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo check --no-default-features --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib
-	cargo test --manifest-path guest-sdk/bindings/Cargo.toml --target-dir target/bindings
-	cargo test --manifest-path guest-sdk/rust/Cargo.toml --all-features --target-dir target/sdk
+	cargo test --manifest-path guest-sdk/bindings/Cargo.toml $(SDK_CARGO)
+	cargo test --manifest-path guest-sdk/rust/Cargo.toml --all-features $(SDK_CARGO)
+
+# What is beside the crate: the SDKs, examples and guests. They are linted as built for
+# this machine, which takes no tool chain for guests. What has a wasmtime is not linted: it
+# would be built once more.
+PACKAGES := $(shell find benches fuzz guest-examples guest-sdk tests -name target -prune -o -name Cargo.toml -print 2>/dev/null)
+WITH_WASMTIME := $(shell grep -lsE '^(wasmtime|wasmtime-posix-ipc)\b' $(PACKAGES))
+packages: ## Formatting and lints of the packages beside the crate
+	for manifest in $(PACKAGES); do cargo fmt --check --manifest-path $$manifest || exit 1; done
+	for manifest in $(filter-out $(WITH_WASMTIME),$(PACKAGES)); do \
+		cargo clippy --quiet --all-targets --all-features --manifest-path $$manifest $(SDK_CARGO) \
+			-- -D warnings || exit 1; \
+	done
 
 # What is shipped. The database of advisories is the only thing that is not in the crates.
 DENIED := Cargo.toml guest-sdk/rust/Cargo.toml guest-sdk/componentize/Cargo.toml
@@ -43,21 +59,20 @@ deny: ## Licences, sources, duplicates and known advisories of the dependencies
 			-A unnecessary-skip -A license-exception-not-encountered $$checks || exit 1; \
 	done
 
-guests: setup ## The guests of the tests and examples
+guests: setup-rust relay ## The guests of the tests and examples
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path tests/guest/Cargo.toml
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path tests/windows/guest/Cargo.toml
-	$(MAKE) relay
 
 # The C library goes to $(GUEST_TARGET)/c, where guest-sdk/c/posix-ipc-cc looks for it.
-relay: setup ## The example relay, in its compiled languages
+relay: setup-c setup-go setup-rust ## The example relay, in its compiled languages
 	mkdir -p $(GUEST_TARGET)/relay
 	guest-sdk/c/posix-ipc-cc -O2 guest-examples/relay/c/relay.c -o $(GUEST_TARGET)/relay/c.wasm
 	guest-sdk/go/posix-ipc-go build -o $(GUEST_TARGET)/relay/go.wasm guest-examples/relay/go
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/relay/rust/Cargo.toml
 
 # Where the posix-ipc of this tree looks for them.
-runtimes: setup target/runtimes/python.wasm target/runtimes/js.wasm ## The components that run scripts
+runtimes: setup-python setup-js target/runtimes/python.wasm target/runtimes/js.wasm ## The components that run scripts
 
 WIT := $(shell find wit guest-sdk/wit -type f)
 
@@ -85,11 +100,11 @@ install: runtimes ## The command and what runs scripts, to PREFIX (/usr/local)
 setup: ## The tool chains for guests
 	tools/setup-guests
 
-setup-rust:
-	tools/setup-guests rust
+setup-%: ## One of them, as setup-c; tools/setup-guests says which there are
+	tools/setup-guests $*
 
 bindings: ## The committed guest bindings, from wit/
-	UPDATE_BINDINGS=1 cargo test --manifest-path guest-sdk/bindings/Cargo.toml --target-dir target/bindings
+	UPDATE_BINDINGS=1 cargo test --manifest-path guest-sdk/bindings/Cargo.toml $(SDK_CARGO)
 
 clean:
 	cargo clean

@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::Memory;
 use undo::Undo;
+use wasmtime::Trap;
 use wasmtime::component::ResourceTable;
 
 /// What the guests of a process share: the machinery for waiting.
@@ -185,6 +186,22 @@ impl IpcCtx {
         self.canceller.clone()
     }
 
+    /// Adds to a guest's trap what only this context knows: that the access which
+    /// ended the guest was to a window of which a peer has shrunk the object. Every
+    /// other error comes back as it is.
+    ///
+    /// Ask before the guest's handles are gone, that is, while its
+    /// [`ResourceTable`](wasmtime::component::ResourceTable) is there.
+    pub fn explain(&self, error: wasmtime::Error) -> wasmtime::Error {
+        if error.downcast_ref() != Some(&Trap::MemoryOutOfBounds) {
+            return error;
+        }
+        match self.windows.fault() {
+            Some(fault) => error.context(fault),
+            None => error,
+        }
+    }
+
     pub(crate) fn host(&self) -> &IpcHost {
         &self.host
     }
@@ -233,10 +250,6 @@ impl IpcCtx {
 
     pub(crate) fn spare(&mut self) -> &mut Arc<Vec<u8>> {
         &mut self.spare
-    }
-
-    pub(crate) fn open_windows(&self) -> &OpenWindows {
-        &self.windows
     }
 
     pub(crate) fn open_windows_mut(&mut self) -> &mut OpenWindows {

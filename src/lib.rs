@@ -110,6 +110,13 @@ mod sys;
 mod wait;
 pub mod windows;
 
+/// What the command `posix-ipc` needs besides, for it alone.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod command {
+    pub use crate::sys::compiled::PrivateFolder;
+}
+
 pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcView, limit_store};
 pub use error::{Error, ErrorCode};
 pub use host::add_to_linker;

@@ -56,7 +56,6 @@
 //! refused by an engine with others, so what holds for that module holds for every
 //! guest of the engine.
 
-use crate::ctx::IpcCtx;
 use crate::sys::window::{Creator, FIRST, Fault, Region, Registry, Scratch, Window};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -189,31 +188,13 @@ impl OpenWindows {
         self.0.push(Arc::downgrade(window));
     }
 
-    fn fault(&self) -> Option<Fault> {
-        self.0.iter().find_map(|window| window.upgrade()?.fault())
-    }
-}
-
-impl IpcCtx {
-    /// Adds to a guest's trap what only this context knows: that the access which
-    /// ended the guest was to a window of which a peer has shrunk the object. Every
-    /// other error comes back as it is.
-    ///
-    /// Ask before the guest's handles are gone, that is, while its
-    /// [`ResourceTable`](wasmtime::component::ResourceTable) is there.
-    pub fn explain(&self, error: wasmtime::Error) -> wasmtime::Error {
-        if error.downcast_ref() != Some(&Trap::MemoryOutOfBounds) {
-            return error;
-        }
-        match self.open_windows().fault() {
-            Some(Fault::Shrunk) => {
-                error.context("the object behind the window was shrunk by a peer")
-            }
-            Some(Fault::NoMemory) => {
-                error.context("the system has no memory left for the object behind the window")
-            }
-            None => error,
-        }
+    /// Why an access to one of them has ended the guest, if one has.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        let fault = |window: &Weak<Window>| window.upgrade()?.fault();
+        Some(match self.0.iter().find_map(fault)? {
+            Fault::Shrunk => "the object behind the window was shrunk by a peer",
+            Fault::NoMemory => "the system has no memory left for the object behind the window",
+        })
     }
 }
 

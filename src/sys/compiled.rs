@@ -1,11 +1,9 @@
 //! Files of compiled components, in a folder that belongs to this user alone.
 //!
-//! The command `posix-ipc` has this file as a module of its own; the library does not.
+//! It is for the command `posix-ipc`, and here because loading what was compiled is unsafe.
 //! Compiled code is trusted code: whoever could change such a file would have the rights
 //! of this process. That is why the folder is checked each time, through a descriptor
 //! that stays the same folder whatever happens to its path.
-
-#![allow(unsafe_code)]
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::{Errno, Result};
@@ -62,9 +60,17 @@ impl PrivateFolder {
         Ok(text)
     }
 
+    /// Writes a file, but not one of a [compiled](Self::compile) component.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        match is_compiled(name) {
+            true => Err(Errno::INVAL),
+            false => self.replace(name, content),
+        }
+    }
+
     /// Writes a file, which appears when it is whole. No file is ever changed in place:
     /// the pages of a compiled component may be mapped.
-    pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+    fn replace(&self, name: &str, content: &[u8]) -> Result<()> {
         let fresh = format!("{name}.{}", std::process::id());
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         // Left over from a process with the same number.
@@ -80,13 +86,25 @@ impl PrivateFolder {
         written
     }
 
-    /// Maps a compiled component that [`write`](Self::write) has put here, for an engine
-    /// with the same settings as that which compiled it.
+    /// Compiles a component and keeps the result, under a name that ends in `.cwasm`.
+    pub fn compile(&self, engine: &Engine, name: &str, component: &[u8]) -> wasmtime::Result<()> {
+        let code = engine.precompile_component(component)?;
+        match is_compiled(name) {
+            true => Ok(self.replace(name, &code)?),
+            false => Err(Errno::INVAL.into()),
+        }
+    }
+
+    /// Maps a component that [`compile`](Self::compile) has put here, for an engine with
+    /// the same settings as that which compiled it.
     pub fn map(&self, engine: &Engine, name: &str) -> wasmtime::Result<Component> {
+        if !is_compiled(name) {
+            return Err(Errno::INVAL.into());
+        }
         let file = self.open_file(name)?;
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         // SAFETY: the file is in a folder that only this user can write to, it is this
-        // user's, and this program writes nothing to it but the output of
+        // user's, and this program writes nothing to files of such names but the output of
         // `Engine::precompile_component`; wasmtime checks that it is of this version and
         // these settings. It is not changed while it is mapped, because files of the
         // folder are only ever replaced and removed.
@@ -133,6 +151,11 @@ impl PrivateFolder {
         }
         Ok(File::from(file))
     }
+}
+
+/// Whether a file of this name is a compiled component.
+fn is_compiled(name: &str) -> bool {
+    name.ends_with(".cwasm")
 }
 
 /// Whether a file is of this kind and this user's, with none of the mode bits.

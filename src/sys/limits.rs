@@ -3,6 +3,7 @@
 //! References: POSIX `sysconf`, Linux `mq_overview(7)`, `getrlimit(2)`, `tmpfs(5)`.
 
 use super::Errno;
+use super::memory_file::DIRECTORY;
 use super::message_queue::QueueSize;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Resource;
@@ -66,11 +67,10 @@ impl Refusal {
     /// By a call on shared memory or on a semaphore, which is a file there too.
     pub(crate) fn of_memory(errno: Errno) -> Self {
         let limit = match errno {
-            Errno::NOSPC => Some(
-                "the file system /dev/shm is full; `df /dev/shm` shows it, \
-                 `mount -o remount,size=SIZE /dev/shm` makes it larger"
-                    .into(),
-            ),
+            Errno::NOSPC => Some(format!(
+                "the file system {DIRECTORY} is full; `df {DIRECTORY}` shows it, \
+                 `mount -o remount,size=SIZE {DIRECTORY}` makes it larger"
+            )),
             Errno::NOMEM => {
                 let most = setting("/proc/sys/vm/max_map_count");
                 Some(format!(

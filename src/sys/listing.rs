@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+use super::memory_file::{DIRECTORY as MEMORY_DIRECTORY, SEMAPHORE_PREFIX};
 use super::message_queue::{Direction, MessageQueue};
 use super::{Errno, Identity, Result as SysResult};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, FsWord, Mode, OFlags, Stat};
@@ -14,17 +15,11 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where the C library keeps shared memory, and the memory of semaphores.
-const MEMORY_DIRECTORY: &str = "/dev/shm";
-
 /// Where the file system of message queues is usually mounted.
 const QUEUE_DIRECTORY: &str = "/dev/mqueue";
 
 /// `MQUEUE_MAGIC` of Linux: what `statfs` calls that file system.
 const QUEUE_FILE_SYSTEM: FsWord = 0x1980_0202;
-
-/// How the file of a semaphore is called: that of `/gate` is `sem.gate`.
-const SEMAPHORE_FILE_PREFIX: &[u8] = b"sem.";
 
 /// An object that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +83,7 @@ pub enum Content {
 /// If the directory of their memory cannot be read.
 pub fn semaphores() -> Result<Vec<Object>, ListError> {
     let object = |directory: BorrowedFd<'_>, file: &CStr, stat: &Stat| {
-        let name = file.to_bytes().strip_prefix(SEMAPHORE_FILE_PREFIX)?;
+        let name = file.to_bytes().strip_prefix(SEMAPHORE_PREFIX.as_bytes())?;
         let content = match read_semaphore(directory, file, stat) {
             Ok(content) => content,
             Err(Errno::NOENT) => return None,
@@ -107,7 +102,7 @@ pub fn semaphores() -> Result<Vec<Object>, ListError> {
 pub fn shared_memory() -> Result<Vec<Object>, ListError> {
     let object = |_: BorrowedFd<'_>, file: &CStr, stat: &Stat| {
         let name = file.to_bytes();
-        if name.starts_with(SEMAPHORE_FILE_PREFIX) {
+        if name.starts_with(SEMAPHORE_PREFIX.as_bytes()) {
             return None;
         }
         let size = u64::try_from(stat.st_size).unwrap_or_default();

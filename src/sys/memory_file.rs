@@ -10,7 +10,10 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Where glibc keeps both.
-const DIRECTORY: &str = "/dev/shm";
+pub(super) const DIRECTORY: &str = "/dev/shm";
+
+/// How the file of a semaphore starts: that of `/gate` is `sem.gate`.
+pub(super) const SEMAPHORE_PREFIX: &str = "sem.";
 
 pub(super) struct MemoryFile {
     pub(super) descriptor: OwnedFd,

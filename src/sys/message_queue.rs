@@ -2,7 +2,7 @@
 //!
 //! References: POSIX `<mqueue.h>`, Linux `mq_overview(7)`.
 
-use super::{Errno, Identity, Result, c_name, check, notification};
+use super::{Errno, Identity, Result, c_name, check, notification, retry_on_intr};
 use rustix::fs::{Mode, Stat};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -155,7 +155,7 @@ impl MessageQueue {
 
     /// `mq_send`; `Errno::AGAIN` if the queue is full.
     pub(crate) fn try_send(&self, payload: &[u8], priority: u32) -> Result<()> {
-        retry(|| {
+        retry_on_intr(|| {
             // SAFETY: the descriptor is open, and the payload has the length given.
             check(unsafe {
                 libc::mq_send(
@@ -195,7 +195,7 @@ impl MessageQueue {
     /// At `buffer` there must be `room` bytes to write to.
     unsafe fn receive_to(&self, buffer: *mut u8, room: usize) -> Result<(usize, u32)> {
         let mut priority = 0;
-        let length = retry(|| {
+        let length = retry_on_intr(|| {
             // SAFETY: the descriptor is open, and the caller has room for that length.
             let length = unsafe {
                 libc::mq_receive(
@@ -284,13 +284,4 @@ fn flags(direction: Direction) -> libc::c_int {
         Direction::Both => libc::O_RDWR,
     };
     direction | libc::O_NONBLOCK | libc::O_CLOEXEC
-}
-
-fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            done => return done,
-        }
-    }
 }

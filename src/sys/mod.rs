@@ -1,12 +1,15 @@
 //! The operating system: safe types over the real POSIX calls, and the only
 //! `unsafe` code of the crate.
 //!
-//! Nothing here knows of grants, quotas or guests. Errors are [`Errno`]s as the
-//! calls give them, with one addition: [`TRUNCATED`].
+//! Nothing here knows of grants or quotas. Of guests it knows the memory, which windows
+//! are in and lists are read from. Errors are [`Errno`]s as the calls give them, with one
+//! addition: [`TRUNCATED`].
 
 #![allow(unsafe_code)]
 
 mod close;
+#[cfg(feature = "cli")]
+pub(crate) mod compiled;
 pub(crate) mod futex;
 mod guard;
 pub(crate) mod guest;
@@ -21,6 +24,7 @@ pub(crate) mod shared_memory;
 pub(crate) mod window;
 
 pub(crate) use identity::Identity;
+use rustix::io::retry_on_intr;
 pub(crate) use rustix::io::{Errno, Result};
 
 use std::ffi::CString;

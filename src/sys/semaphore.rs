@@ -3,8 +3,8 @@
 //! References: POSIX `<semaphore.h>`, Linux `sem_overview(7)`.
 
 use super::guard::Guard;
-use super::memory_file::{self, MemoryFile};
-use super::{Errno, Identity, Result, TRUNCATED, c_name, check, futex, last_errno};
+use super::memory_file::{self, MemoryFile, SEMAPHORE_PREFIX};
+use super::{Errno, Identity, Result, TRUNCATED, c_name, check, futex, last_errno, retry_on_intr};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
@@ -268,14 +268,9 @@ unsafe fn wait_in_library(semaphore: *mut libc::sem_t, limit: Duration) -> Resul
         tv_sec: libc::time_t::try_from(end.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: end.subsec_nanos().into(),
     };
-    loop {
-        // SAFETY: the caller has seen to the semaphore, and the time is a valid one.
-        let result = unsafe { sem_clockwait(semaphore, libc::CLOCK_MONOTONIC, &end) };
-        match check(result) {
-            Err(Errno::INTR) => {}
-            done => return done,
-        }
-    }
+    // SAFETY: the caller has seen to the semaphore, and the time is a valid one.
+    let wait = || check(unsafe { sem_clockwait(semaphore, libc::CLOCK_MONOTONIC, &end) });
+    retry_on_intr(wait)
 }
 
 /// For `sem_init`.
@@ -332,9 +327,9 @@ fn inspect(name: &str) -> Result<(u32, Identity)> {
     ))
 }
 
-/// How glibc calls the file of a semaphore.
+/// How the C library calls the file of a semaphore.
 fn file_name(name: &str) -> String {
-    format!("sem.{}", name.trim_start_matches('/'))
+    format!("{SEMAPHORE_PREFIX}{}", name.trim_start_matches('/'))
 }
 
 unsafe extern "C" {

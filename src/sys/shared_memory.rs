@@ -4,7 +4,7 @@
 
 use super::guard::Guard;
 use super::memory_file::{self, MemoryFile};
-use super::{Errno, Identity, Result, TRUNCATED};
+use super::{Errno, Identity, Result, TRUNCATED, retry_on_intr};
 use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::ffi::c_void;
@@ -102,7 +102,7 @@ impl SharedMemory {
     /// here and not at some later access: `fallocate`.
     pub(crate) fn reserve(&self, size: u64) -> Result<()> {
         let mode = rustix::fs::FallocateFlags::empty();
-        retry(|| rustix::fs::fallocate(&self.descriptor, mode, 0, size))
+        retry_on_intr(|| rustix::fs::fallocate(&self.descriptor, mode, 0, size))
     }
 
     /// `ftruncate`.
@@ -112,7 +112,7 @@ impl SharedMemory {
         }
         // The call takes a signed size, and says `EINVAL` for what would wrap.
         let size = i64::try_from(size).map_err(|_| Errno::INVAL)?;
-        retry(|| rustix::fs::ftruncate(&self.descriptor, size as u64))
+        retry_on_intr(|| rustix::fs::ftruncate(&self.descriptor, size as u64))
     }
 
     /// Replaces what is in `bytes` by up to `length` bytes of the object, fewer only
@@ -485,15 +485,6 @@ fn file_name(name: &str) -> Result<&str> {
         "" | "." | ".." => Err(Errno::INVAL),
         file if file.contains('/') => Err(Errno::INVAL),
         file => Ok(file),
-    }
-}
-
-fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            done => return done,
-        }
     }
 }
 

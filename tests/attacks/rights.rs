@@ -1,4 +1,4 @@
-//! Rights that a guest does not have. Those of every operation are in `tests/grants.rs`.
+//! Rights that a guest does not have. Those of every operation are in `tests/sandbox/grants.rs`.
 
 use crate::support::{Ended, Folder, Names, Native, run};
 

@@ -1,4 +1,4 @@
-/* The native side of tests/peers.rs. Each command is one test's.
+/* The native side of tests/sandbox/peers.rs. Each command is one test's.
  *
  *     peer count SEGMENT COUNT
  *     peer semaphores PING PONG SEGMENT ROUNDS

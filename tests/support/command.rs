@@ -81,6 +81,8 @@ impl Ended {
 
 /// A program that runs. Dropping it kills it.
 pub struct Running {
+    /// How it was started, for whoever reads why a test failed.
+    shown: String,
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
@@ -93,11 +95,12 @@ impl Running {
     /// Starts a program. Its standard input is empty unless it is to be
     /// [told](Self::tell) something: then the caller has made it a pipe.
     pub fn start(command: &mut Command) -> Self {
+        let shown = format!("{command:?}");
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+            .unwrap_or_else(|error| panic!("{shown}: {error}"));
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -115,6 +118,7 @@ impl Running {
             String::from_utf8_lossy(&bytes).into_owned()
         });
         Self {
+            shown,
             stdin: child.stdin.take(),
             child,
             lines,
@@ -154,11 +158,11 @@ impl Running {
                 self.read.push('\n');
                 line
             }
-            Err(RecvTimeoutError::Timeout) => panic!("it writes nothing"),
+            Err(RecvTimeoutError::Timeout) => panic!("writes nothing: {}", self.shown),
             Err(RecvTimeoutError::Disconnected) => {
                 let _ = self.child.kill();
                 let stderr = self.stderr.take().map(JoinHandle::join);
-                panic!("it has ended: {stderr:?}");
+                panic!("has ended: {}: {stderr:?}", self.shown);
             }
         }
     }
@@ -187,7 +191,7 @@ impl Running {
         loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => return status.code(),
-                None => assert!(started.elapsed() < FOREVER, "it does not end"),
+                None => assert!(started.elapsed() < FOREVER, "does not end: {}", self.shown),
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -208,6 +212,15 @@ impl Running {
             stdout,
             stderr: self.stderr.take().unwrap().join().unwrap(),
         }
+    }
+
+    /// Waits for its end, which must be a good one, and gives what it wrote.
+    #[track_caller]
+    pub fn output(self) -> String {
+        let shown = self.shown.clone();
+        let ended = self.end();
+        assert_eq!(ended.code, Some(0), "{shown}: {ended:?}");
+        ended.stdout
     }
 }
 

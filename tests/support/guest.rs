@@ -9,45 +9,58 @@ use std::sync::Mutex;
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// The component of a guest. It is built if need be; where that cannot be done
-/// because there is no tool chain, the test says that it is skipped, and returns:
+/// The component of a guest of the tests. It is built if need be; where that cannot be
+/// done because there is no tool chain, the test says that it is skipped, and returns:
 ///
 /// ```ignore
 /// let Some(probe) = guest("probe") else { return };
 /// ```
 pub fn guest(name: &str) -> Option<PathBuf> {
-    static BUILT: Mutex<Option<HashMap<String, Option<PathBuf>>>> = Mutex::new(None);
+    // Where `make guests` builds them as well.
+    let (manifest, target, flags) = match name {
+        "probe" => ("tests/guest", "guests", ""),
+        "windows-guest" => (
+            "tests/windows/guest",
+            "guests-atomics",
+            "-C target-feature=+atomics",
+        ),
+        other => panic!("no such guest: {other}"),
+    };
+    let manifest = repository().join(manifest).join("Cargo.toml");
+    build_rust(&manifest, &scratch().with_file_name(target), flags)
+}
+
+/// Builds a program in Rust for the sandbox, once in a process, into a folder for which
+/// its flags are always the same. None, where there is no tool chain: that is said.
+pub fn build_rust(manifest: &Path, target: &Path, flags: &str) -> Option<PathBuf> {
+    static BUILT: Mutex<Option<HashMap<PathBuf, Option<PathBuf>>>> = Mutex::new(None);
     // The lock is held while a guest is built, so that this is done once.
     let mut built = BUILT
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let built = built.get_or_insert_default();
     let path = built
-        .entry(name.into())
-        .or_insert_with(|| build(name))
+        .get_or_insert_default()
+        .entry(manifest.into())
+        .or_insert_with(|| build(manifest, target, flags))
         .clone();
     if path.is_none() {
-        skip("no wasm32-wasip2; run tools/setup-guests");
+        skip("no wasm32-wasip2; run tools/setup-guests rust");
     }
     path
 }
 
-fn build(name: &str) -> Option<PathBuf> {
-    let manifest = match name {
-        "probe" => "tests/guest/Cargo.toml",
-        other => panic!("no such guest: {other}"),
-    };
+fn build(manifest: &Path, target: &Path, flags: &str) -> Option<PathBuf> {
     let compiler = compiler()?;
-    // Where `make guests` builds them as well.
-    let target = scratch().with_file_name("guests");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args(["build", "--release", "--target", TARGET])
+        .args(["--message-format", "json-render-diagnostics"])
         .arg("--manifest-path")
-        .arg(repository().join(manifest))
+        .arg(manifest)
         .arg("--target-dir")
-        .arg(&target)
-        .env("RUSTC", compiler);
+        .arg(target)
+        .env("RUSTC", compiler)
+        .env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags);
     // What somebody wants for the host is not for guests.
     for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER"] {
         cargo.env_remove(variable);
@@ -55,16 +68,13 @@ fn build(name: &str) -> Option<PathBuf> {
     let output = cargo.output().expect("cargo can be run");
     assert!(
         output.status.success(),
-        "the guest {name} cannot be built:\n{}",
+        "the guest {manifest:?} cannot be built:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Some(
-        target
-            .join(TARGET)
-            .join("release")
-            .join(name)
-            .with_extension("wasm"),
-    )
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let program = messages.split('"').find(|word| word.ends_with(".wasm"));
+    let program = program.unwrap_or_else(|| panic!("{manifest:?} is no program"));
+    Some(program.into())
 }
 
 /// A compiler that has the target's standard library.

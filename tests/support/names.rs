@@ -41,7 +41,22 @@ impl Names {
         format!("/{}.*", self.prefix)
     }
 
-    /// How they all start, without the slash and the dot.
+    /// What allows a guest everything with all of them, of every kind.
+    pub fn owned(&self) -> Vec<String> {
+        let grant = format!("{},own", self.pattern());
+        let flags = ["--sem", "--shm", "--mq"];
+        flags
+            .iter()
+            .flat_map(|flag| [(*flag).to_owned(), grant.clone()])
+            .collect()
+    }
+
+    /// How they all start, with the slash but without the dot.
+    pub fn start(&self) -> String {
+        format!("/{}", self.prefix)
+    }
+
+    /// The same without the slash.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -49,16 +64,12 @@ impl Names {
     /// What has one of these names now, such as `sem:/NAME`, in order. Of queues,
     /// those that were asked for by [`Self::name`].
     pub fn existing(&self) -> Vec<String> {
-        let files = fs::read_dir("/dev/shm").unwrap();
-        let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let files = self.files();
         let mut found: Vec<String> = files
-            .filter_map(|file| {
-                let (kind, name) = match file.strip_prefix("sem.") {
-                    Some(name) => ("sem", name),
-                    None => ("shm", file.as_str()),
-                };
-                name.starts_with(&self.prefix)
-                    .then(|| format!("{kind}:/{name}"))
+            .iter()
+            .map(|file| match file.strip_prefix("sem.") {
+                Some(name) => format!("sem:/{name}"),
+                None => format!("shm:/{file}"),
             })
             .collect();
         let given = self.given.lock().unwrap();
@@ -67,20 +78,24 @@ impl Names {
         found.sort();
         found
     }
+
+    /// The files of semaphores and segments that have one of these names.
+    fn files(&self) -> Vec<String> {
+        let files = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        files
+            .map(|file| file.file_name().to_string_lossy().into_owned())
+            .filter(|file| {
+                let name = file.strip_prefix("sem.").unwrap_or(file);
+                name.starts_with(&self.prefix)
+            })
+            .collect()
+    }
 }
 
 impl Drop for Names {
     fn drop(&mut self) {
-        for file in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
-            let name = file.file_name();
-            let name = name.to_string_lossy();
-            if name
-                .strip_prefix("sem.")
-                .unwrap_or(&name)
-                .starts_with(&self.prefix)
-            {
-                let _ = fs::remove_file(file.path());
-            }
+        for file in self.files() {
+            let _ = fs::remove_file(Path::new("/dev/shm").join(file));
         }
         let given = self.given.get_mut().unwrap_or_else(|e| e.into_inner());
         for name in &*given {

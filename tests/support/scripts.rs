@@ -62,15 +62,10 @@ pub fn native_python() -> Option<PathBuf> {
     }
 }
 
-/// The flags that give a guest all of the names, of every kind.
+/// The flags that give a guest all of the names, of every kind, and tell it of them.
 pub fn all_of(names: &Names) -> Vec<String> {
-    let grant = format!("{},own", names.pattern());
-    ["--sem", "--shm", "--mq"]
-        .iter()
-        .flat_map(|kind| [(*kind).to_owned(), grant.clone()])
-        .chain([
-            "--env".into(),
-            format!("POSIX_IPC_PREFIX=/{}.", names.prefix()),
-        ])
-        .collect()
+    let prefix = format!("POSIX_IPC_PREFIX={}.", names.start());
+    let mut flags = names.owned();
+    flags.extend(["--env".into(), prefix]);
+    flags
 }

@@ -1,49 +1,31 @@
 //! Windows of a guest that is written in Rust, run by the command.
 
+use crate::common::{self, Ended};
 use crate::support::{Object, Process, long, unique};
 use std::ffi::CString;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 
-/// The guest, or none if it has not been built: `make guests` does.
 fn guest() -> Option<PathBuf> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/target/guests-atomics/wasm32-wasip2/release/windows-guest.wasm"
-    );
-    let built = std::fs::exists(path).unwrap();
-    let required = std::env::var_os("POSIX_IPC_REQUIRE_GUESTS").is_some();
-    assert!(built || !required, "there is no {path}; run `make guests`");
-    if !built {
-        eprintln!("skipped: there is no {path}; run `make guests`");
-    }
-    built.then(|| path.into())
+    common::guest("windows-guest")
 }
 
-fn run(guest: &PathBuf, grants: &[&str], arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_posix-ipc"))
-        .arg("run")
-        .args(grants)
-        .arg(guest)
-        .args(arguments)
-        .env("POSIX_IPC_LOG", "warn")
-        .output()
-        .unwrap()
+fn run(guest: &Path, grants: &[&str], arguments: &[&str]) -> Ended {
+    Ended::of(common::run(grants, guest, arguments).env("POSIX_IPC_LOG", "warn"))
 }
 
-fn succeeds(guest: &PathBuf, grants: &[&str], arguments: &[&str]) {
+fn succeeds(guest: &Path, grants: &[&str], arguments: &[&str]) {
     let output = run(guest, grants, arguments);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {errors}");
+    let errors = output.stderr;
+    assert_eq!(output.code, Some(0), "{arguments:?}: {errors}");
     // No denial either: what is not granted here is asked for by the way.
     assert_eq!(errors, "");
 }
 
-fn traps(guest: &PathBuf, grants: &[&str], arguments: &[&str], reason: &str) {
+fn traps(guest: &Path, grants: &[&str], arguments: &[&str], reason: &str) {
     let output = run(guest, grants, arguments);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(134), "{errors}");
+    let errors = output.stderr;
+    assert_eq!(output.code, Some(134), "{errors}");
     assert!(errors.contains(reason), "{errors}");
 }
 
@@ -96,8 +78,8 @@ fn a_namespace_of_its_own_has_windows_if_asked_for() {
     let Some(guest) = guest() else { return };
     for (flags, unsupported) in [(&["--private"][..], true), (&["--private", "--map"], false)] {
         let output = run(&guest, flags, &["private"]);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.success(), !unsupported, "{flags:?}: {errors}");
+        let errors = output.stderr;
+        assert_eq!(output.code == Some(0), !unsupported, "{flags:?}: {errors}");
         assert_eq!(errors.contains("Unsupported"), unsupported, "{errors}");
     }
 }
@@ -200,8 +182,8 @@ fn the_reason_for_the_end_is_told() {
         }
         object.truncate(0);
         let output = running.join().unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(134), "{errors}");
+        let errors = output.stderr;
+        assert_eq!(output.code, Some(134), "{errors}");
         let reason = "the object behind the window was shrunk by a peer";
         assert!(errors.contains(reason), "{errors}");
     });

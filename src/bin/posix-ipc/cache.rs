@@ -11,7 +11,6 @@
 //!
 //! What has not been used for a month is removed when something is added.
 
-use crate::compiled::PrivateFolder;
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -23,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime_posix_ipc::command::PrivateFolder;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const UNUSED: Duration = DAY.saturating_mul(30);
@@ -94,11 +94,9 @@ fn compiled(
     if bytes.len() >= LARGE && std::io::stderr().is_terminal() {
         eprintln!("posix-ipc: compiling {} for the first time", path.display());
     }
-    let code = engine.precompile_component(bytes)?;
     let name = file_name(content);
     let mapped = folder
-        .write(&name, &code)
-        .map_err(Into::into)
+        .compile(engine, &name, bytes)
         .and_then(|()| folder.map(engine, &name));
     remove_unused(folder);
     note(folder.remove(&lock_name));

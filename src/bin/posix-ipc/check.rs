@@ -28,7 +28,7 @@ pub struct Args {
     #[command(flatten)]
     limits: QuotaOptions,
 
-    /// The guest: a component (.wasm, .wat) or a script (.py)
+    /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
     guest: PathBuf,
 }
 

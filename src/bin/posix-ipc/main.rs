@@ -5,8 +5,6 @@
 mod audit;
 mod cache;
 mod check;
-#[path = "../../sys/compiled.rs"]
-mod compiled;
 mod engine;
 mod guest;
 mod holders;

@@ -231,6 +231,7 @@ impl WasiOptions {
             wasi.initial_cwd(folder);
             // A folder that is granted stays writable if it is the script's own.
             if !granted.iter().any(|granted| granted == folder) {
+                script.may_read_folder()?;
                 wasi.preopened_dir(folder, folder, FsPerms::ReadOnly)
                     .map_err(|error| anyhow!("{error:#}"))
                     .with_context(|| format!("cannot open the folder {folder}"))?;

@@ -122,6 +122,21 @@ impl Script {
         Ok(path.to_str().map_or(guest, str::to_owned))
     }
 
+    /// Whether the script may read its folder unasked. Not where that gives it much more
+    /// than whoever put it there has in mind: the keys and passwords of a home.
+    pub fn may_read_folder(&self) -> Result<()> {
+        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
+        if home.is_some_and(|home| home.starts_with(&self.folder)) {
+            bail!(
+                "a script can read its folder, and that of {} has your home folder in it or is it; \
+                 put it into a folder of its own, or allow the folder by --dir {}",
+                self.path,
+                self.folder,
+            );
+        }
+        Ok(())
+    }
+
     /// The folder that the script is in.
     pub fn folder(&self) -> &str {
         &self.folder

@@ -213,7 +213,7 @@ fn shrunk_segment(segment: &str, size: usize, seconds: u32) -> Result<()> {
         tally.count(segment.write(0, &own));
         tally.count(segment.write(offset, &own[..8]));
         tally.count(small.notify(1));
-        if turn % 16 == 0 {
+        if turn.is_multiple_of(16) {
             tally.count(small.wait_timeout(0, Duration::from_micros(200)));
         }
     }

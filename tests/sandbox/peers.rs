@@ -1,23 +1,25 @@
 //! Guests and native programs on the same objects, friendly and hostile ones.
-#![cfg(feature = "cli")]
 
-mod support;
-
+use crate::support::program::{Program, native_c};
+use crate::support::{Ended, Folder, Names, Native, Running, guest, repository, run};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use support::{Ended, Folder, Names, Native, Running, guest, peer, run};
+
+/// A native program is not asked what it may do.
+const NO_FLAGS: [&str; 0] = [];
 
 /// The guest of this test, and the native program that it meets.
-fn both() -> Option<(PathBuf, PathBuf)> {
-    Some((guest("probe")?, peer("peer")?))
+fn both() -> Option<(PathBuf, Program)> {
+    let native = native_c(&repository().join("tests/peers/peer.c"));
+    Some((guest("probe")?, native))
 }
 
 /// Runs the two side by side, with the same arguments, until both have succeeded.
-fn together(flags: &[&str], (probe, peer): &(PathBuf, PathBuf), arguments: &[&str]) {
-    let native = Running::start(Command::new(peer).args(arguments));
+fn together(flags: &[&str], (probe, native): &(PathBuf, Program), arguments: &[&str]) {
+    let native = native.start_with(NO_FLAGS, arguments);
     let arguments = [&["peer"], arguments].concat();
     let guest = Running::start(&mut run(flags, probe, &arguments));
     for (who, running) in [("guest", guest), ("native", native)] {
@@ -115,13 +117,15 @@ fn bear(flags: &[&str], probe: &Path, peer: &mut Command, arguments: &[&str]) {
 
 #[test]
 fn a_peer_that_shrinks_a_segment_kills_nobody() {
-    let Some((probe, peer)) = both() else { return };
+    let Some((probe, native)) = both() else {
+        return;
+    };
     let names = Names::new();
     let name = names.name("shrunk");
     let size = "65536";
     let _native = Native::set_up(&[format!("m = shm.open {name} create size={size}")]);
     let arguments = ["peer", "shrunk-segment", &name, size, seconds()];
-    let mut peer = Command::new(peer);
+    let mut peer = native.command(NO_FLAGS);
     bear(
         &["--shm", &name],
         &probe,
@@ -132,12 +136,14 @@ fn a_peer_that_shrinks_a_segment_kills_nobody() {
 
 #[test]
 fn a_peer_that_shrinks_a_semaphore_kills_nobody() {
-    let Some((probe, peer)) = both() else { return };
+    let Some((probe, native)) = both() else {
+        return;
+    };
     let names = Names::new();
     let name = names.name("shrunk");
     let _native = Native::set_up(&[format!("s = sem.open {name} create")]);
     let arguments = ["peer", "shrunk-semaphore", &name, seconds()];
-    let mut peer = Command::new(peer);
+    let mut peer = native.command(NO_FLAGS);
     bear(
         &["--sem", &name],
         &probe,

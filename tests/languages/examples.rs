@@ -1,15 +1,10 @@
 //! The small examples, used as their page says.
-#![cfg(feature = "cli")]
 
-#[path = "support/compiled.rs"]
-mod compiled;
-mod support;
-
-use compiled::{Program, guest_c, guest_go, guest_rust, native_c};
+use crate::support::program::{Program, guest_c, guest_go, guest_rust, native_c};
+use crate::support::scripts::{Runtime, native_python};
+use crate::support::{Ended, Names, Native, Running, repository};
 use std::path::PathBuf;
 use std::process::Command;
-use support::scripts::{Runtime, native_python};
-use support::{Ended, Names, Native, Running, repository};
 
 fn example(path: &str) -> PathBuf {
     repository().join("guest-examples").join(path)

@@ -1,15 +1,11 @@
 //! What is written down of a guest, by the command and by a host of one's own.
-#![cfg(feature = "cli")]
-
-mod support;
-
+use crate::support::language::escaped;
+use crate::support::{Ended, Folder, Names, Native, embed, exists, guest, run};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use support::language::escaped;
-use support::{Ended, Folder, Names, Native, embed, exists, guest, run};
 use wasmtime_posix_ipc::audit::{Decision, Operation};
 use wasmtime_posix_ipc::{IpcCtx, IpcHost};
 

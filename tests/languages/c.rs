@@ -1,11 +1,9 @@
 //! Guests written in C: the same POSIX source, built natively and for the sandbox, says
 //! the same; and the two talk to each other.
 
-#[path = "support/compiled.rs"]
-mod compiled;
-
-use compiled::manual::Example;
-use compiled::{Names, Program, guest_c, native_c, repository, scratch_file};
+use crate::support::manual::Example;
+use crate::support::program::{Program, guest_c, native_c};
+use crate::support::{Names, repository, scratch_file};
 use std::path::PathBuf;
 
 fn source(name: &str) -> PathBuf {
@@ -44,8 +42,8 @@ fn errors_are_the_native_ones() {
     };
     // One after the other, under the same names: the names are part of the output.
     let names = Names::new();
-    let native = native.start(&names, [names.prefix()]).output();
-    let guest = guest.start(&names, [names.prefix()]).output();
+    let native = native.start(&names, [&names.start()]).output();
+    let guest = guest.start(&names, [&names.start()]).output();
     assert!(native.lines().count() > 200);
     assert_same(&native, &guest);
 }
@@ -81,14 +79,14 @@ fn frames_through_a_ring() {
     let mut expected = None;
     for (maker, taker) in pairs(&programs) {
         let names = Names::new();
-        let made = maker.start(&names, ["make", names.prefix(), "500"]);
+        let made = maker.start(&names, ["make", &names.start(), "500"]);
         let taken = taker
-            .start(&names, ["take", names.prefix(), "500"])
+            .start(&names, ["take", &names.start(), "500"])
             .output();
         assert_eq!(made.output(), "made 500 frames\n");
         assert!(taken.contains("took 500 frames, 0 wrong"), "{taken}");
         assert_eq!(&taken, expected.get_or_insert(taken.clone()));
-        assert_eq!(names.files(), [""; 0].map(PathBuf::from));
+        assert_eq!(names.existing(), [""; 0]);
     }
 }
 
@@ -99,7 +97,7 @@ fn jobs_by_their_priority() {
     };
     let alone = programs.each_ref().map(|program| {
         let names = Names::new();
-        let queue = names.queue("queue");
+        let queue = names.name("queue");
         program.start(&names, ["alone", &queue]).output()
     });
     assert!(
@@ -111,7 +109,7 @@ fn jobs_by_their_priority() {
 
     for (sender, worker) in pairs(&programs) {
         let names = Names::new();
-        let queue = names.queue("queue");
+        let queue = names.name("queue");
         let sent = sender.start(&names, ["send", &queue]);
         let worked = worker.start(&names, ["work", &queue]).output();
         assert_eq!(sent.output(), "sent\n");
@@ -171,7 +169,7 @@ fn windows_are_like_native_mappings() {
     let [native, guest] = programs.map(|program| {
         let names = Names::new();
         let (memory, gate) = (names.name("memory"), names.name("gate"));
-        let queue = names.queue("queue");
+        let queue = names.name("queue");
         let mut options = mapping(&memory, &gate);
         program
             .start_with(&options, ["create", &memory, &gate])
@@ -222,9 +220,9 @@ fn notifications_reach_handlers() {
     let mut expected = None;
     for (teller, waiter) in pairs(&programs) {
         let names = Names::new();
-        let queue = names.queue("queue");
-        names.queue("queue.answers");
-        names.queue("queue.asked");
+        let queue = names.name("queue");
+        names.name("queue.answers");
+        names.name("queue.asked");
         let waiting = waiter.start(&names, ["wait", &queue]);
         let told = teller.start(&names, ["tell", &queue]).output();
         let output = waiting.output();
@@ -259,8 +257,8 @@ fn what_is_not_granted_is_denied() {
     };
     let none: [&str; 0] = [];
     let output = guest.start_with(none, none).end();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "1111\n");
-    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.stdout, "1111\n");
+    let log = output.stderr;
     assert!(log.contains("--sem /gate,"), "{log}");
 }
 
@@ -273,7 +271,7 @@ fn the_program_of_the_manual_runs() {
     };
     let native = native_c(&source);
     let names = Names::new();
-    let (total, gate, jobs) = (names.name("total"), names.name("gate"), names.queue("jobs"));
+    let (total, gate, jobs) = (names.name("total"), names.name("gate"), names.name("jobs"));
     // The program's own names, which others may be using: each to one that nobody does.
     let options = [
         "--shm",

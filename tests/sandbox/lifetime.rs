@@ -1,13 +1,11 @@
 //! What is left of a guest when it is over: nothing, however it ends.
 
-mod support;
-
+use crate::support::{Ended, Folder, Names, Native, Running, guest, posix_ipc, run, unshared};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::{Ended, Folder, Names, Native, Running, guest, posix_ipc, run, unshared};
 
 /// Creates one of each kind, takes the gate, and keeps all of it.
 fn lines(names: &Names) -> Vec<String> {

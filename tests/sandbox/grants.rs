@@ -1,12 +1,9 @@
 //! What a grant allows and what it does not, through a guest that tries.
-#![cfg(feature = "cli")]
 
-mod support;
-
+use crate::support::language::Line;
+use crate::support::{Ended, Folder, Names, Native, Running, exists, guest, run};
 use std::collections::BTreeSet;
 use std::path::Path;
-use support::language::Line;
-use support::{Ended, Folder, Names, Native, Running, exists, guest, run};
 
 /// Lets a guest run these lines, and gives an outcome for each, and the host's log.
 fn ask<S: AsRef<str>>(probe: &Path, flags: &[&str], lines: &[S]) -> (Vec<String>, Vec<String>) {

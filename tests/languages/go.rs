@@ -1,10 +1,8 @@
 //! Guests written in Go, built by the stock compiler.
 
-#[path = "support/compiled.rs"]
-mod compiled;
-
-use compiled::manual::Example;
-use compiled::{Names, guest_go, native_c, repository, scratch_file};
+use crate::support::manual::Example;
+use crate::support::program::{guest_go, native_c};
+use crate::support::{Names, repository, scratch_file};
 
 #[test]
 fn every_kind_within_a_guest() {
@@ -12,9 +10,9 @@ fn every_kind_within_a_guest() {
         return;
     };
     let names = Names::new();
-    let output = guest.start(&names, ["self", names.prefix()]).output();
+    let output = guest.start(&names, ["self", &names.start()]).output();
     assert_eq!(output, "semaphores\nsegments\nqueues\nlimits\ndone\n");
-    assert_eq!(names.files().len(), 0, "{:?}", names.files());
+    assert_eq!(names.existing(), [""; 0]);
 }
 
 #[test]
@@ -24,10 +22,10 @@ fn every_kind_with_a_native_peer() {
     };
     let peer = native_c(&repository().join("tests/go/peer.c"));
     let names = Names::new();
-    names.queue("asked");
-    names.queue("answers");
-    let running = guest.start(&names, ["peer", names.prefix()]);
-    let peer = peer.start(&names, [names.prefix()]).output();
+    names.name("asked");
+    names.name("answers");
+    let running = guest.start(&names, ["peer", &names.start()]);
+    let peer = peer.start(&names, [&names.start()]).output();
     assert_eq!(running.output(), "done\n");
     // Each number from 1 to 200 once, and nothing of the peer's own lost.
     assert_eq!(peer, "total 20100\n");
@@ -49,8 +47,8 @@ fn calls_beside_the_collector() {
         return;
     };
     let names = Names::new();
-    names.queue("queue");
-    let output = guest.start(&names, ["churn", names.prefix()]).output();
+    names.name("queue");
+    let output = guest.start(&names, ["churn", &names.start()]).output();
     assert_eq!(output, "churned\ndone\n");
 }
 
@@ -63,7 +61,7 @@ fn the_program_of_the_manual_runs() {
         return;
     };
     let names = Names::new();
-    let (total, gate, jobs) = (names.name("total"), names.name("gate"), names.queue("jobs"));
+    let (total, gate, jobs) = (names.name("total"), names.name("gate"), names.name("jobs"));
     let options = [
         "--shm",
         &format!("{total}::/total,create"),

@@ -2,8 +2,8 @@
 //! same, except where [`DIFFERENCES`] says why it is not.
 #![cfg(feature = "cli")]
 
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "conformance/table.rs"]
 mod table;
 
 use std::collections::BTreeSet;

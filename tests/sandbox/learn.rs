@@ -1,13 +1,7 @@
 //! `--learn`: the grants that it prints are enough, and none of them is too much.
-#![cfg(feature = "cli")]
-
-#[path = "support/compiled.rs"]
-mod compiled;
-mod support;
-
-use compiled::{Program, guest_rust, native_c};
+use crate::support::program::{Program, guest_rust, native_c};
+use crate::support::{Ended, Names, Native, Running, guest, repository, run};
 use std::path::{Path, PathBuf};
-use support::{Ended, Names, Native, Running, guest, repository, run};
 
 /// The grants that were printed, each as a flag and its value.
 fn learnt(ended: &Ended) -> Vec<[String; 2]> {

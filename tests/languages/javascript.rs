@@ -1,14 +1,11 @@
 //! Guests in JavaScript: the module, and what the runtime makes of scripts.
-#![cfg(feature = "cli")]
 
-mod support;
-
+use crate::support::manual::Example;
+use crate::support::scripts::{Runtime, all_of};
+use crate::support::{Ended, Folder, Names, Native, Running, posix_ipc, repository};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::manual::Example;
-use support::scripts::{Runtime, all_of};
-use support::{Ended, Folder, Names, Native, Running, posix_ipc, repository};
 
 fn script(path: &str) -> PathBuf {
     repository().join("tests/javascript").join(path)

@@ -1,12 +1,10 @@
 //! Waits of a guest whose host is stopped and continued all the time, which makes the
 //! kernel interrupt every system call that waits.
 
-mod support;
-
+use crate::support::{Names, Native, Running, guest};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::{Names, Native, Running, guest};
 
 #[test]
 fn interrupted_system_calls_never_surface() {

@@ -1,12 +1,10 @@
 //! The example `relay`: one scenario in five languages, native and sandboxed. Every
 //! producer with every consumer; each checks every byte that it gets from the other.
 
-#[path = "support/compiled.rs"]
-mod compiled;
-
-use compiled::{
-    Names, Program, guest_c, guest_go, guest_rust, guest_script, native_c, peer_python, repository,
+use crate::support::program::{
+    Program, guest_c, guest_go, guest_rust, guest_script, native_c, peer_python,
 };
+use crate::support::{Names, repository};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -93,12 +91,12 @@ fn every_producer_with_every_consumer() {
 fn relay((producer_name, producer): &(&str, Program), (consumer_name, consumer): &(&str, Program)) {
     let [produced, consumed] = expected();
     let names = Names::new();
-    names.queue("jobs");
-    let consuming = consumer.start(&names, ["consume", names.prefix()]);
-    let producing = producer.start(&names, ["produce", names.prefix(), &JOBS.to_string()]);
+    names.name("jobs");
+    let consuming = consumer.start(&names, ["consume", &names.start()]);
+    let producing = producer.start(&names, ["produce", &names.start(), &JOBS.to_string()]);
     let pair = format!("{producer_name} to {consumer_name}");
     assert_eq!(producing.output(), produced, "{pair}");
     assert_eq!(consuming.output(), consumed, "{pair}");
-    assert_eq!(names.files().len(), 0, "{pair} left {:?}", names.files());
+    assert_eq!(names.existing(), [""; 0], "{pair}");
     eprintln!("{pair}: {JOBS} jobs");
 }

@@ -1,15 +1,12 @@
 //! Guests in Python: scripts that are run natively and by the runtime component, and
 //! what the runtime makes of scripts.
-#![cfg(feature = "cli")]
 
-mod support;
-
+use crate::support::manual::Example;
+use crate::support::scripts::{Runtime, all_of, native_python};
+use crate::support::{Ended, Folder, Names, Native, Running, posix_ipc, repository};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::manual::Example;
-use support::scripts::{Runtime, all_of, native_python};
-use support::{Ended, Folder, Names, Native, Running, posix_ipc, repository};
 
 fn script(path: &str) -> PathBuf {
     repository().join("tests/python").join(path)
@@ -681,6 +678,27 @@ fn scripts_that_are_not_there() {
             "{}",
             ended.stderr
         );
+    }
+}
+
+#[test]
+fn a_home_is_not_given_to_a_script_unasked() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let folder = Folder::new();
+    let script = folder.file("script.py", "import os; print(os.listdir())");
+    let start = |home: &Path, flags: &[&str]| {
+        Ended::of(python.command(flags, &script, &[]).env("HOME", home))
+    };
+    let inner = folder.path().join("me");
+    std::fs::create_dir(&inner).unwrap();
+    for home in [folder.path(), &inner] {
+        let refused = start(home, &[]);
+        assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));
+        assert!(refused.stderr.contains("your home folder"), "{refused:?}");
+        let allowed = start(home, &["--dir", folder.path().to_str().unwrap()]);
+        assert!(allowed.lines()[0].contains("'script.py'"), "{allowed:?}");
     }
 }
 

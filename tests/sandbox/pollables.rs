@@ -1,9 +1,7 @@
 //! Pollables of all kinds, polled at once and together with a clock.
 
-mod support;
-
+use crate::support::{Names, Native, Running, guest, run};
 use std::process::Stdio;
-use support::{Names, Native, Running, guest, run};
 
 /// Longer than the test waits for anything: what is ready is not the clock.
 const LONG: &str = "100000";

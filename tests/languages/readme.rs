@@ -1,16 +1,12 @@
-//! The programs of the front page, one in each language, and each does the same.
-#![cfg(feature = "cli")]
+//! The front page: its programs, one in each language, of which each does the same, and
+//! what it says of the command.
 
-#[path = "support/compiled.rs"]
-mod compiled;
-mod support;
-
-use compiled::manual::Example;
-use compiled::{Program, guest_c, guest_go, guest_rust};
+use crate::support::manual::Example;
+use crate::support::program::{Program, guest_c, guest_go, guest_rust};
+use crate::support::scripts::Runtime;
+use crate::support::{Ended, Folder, Names, Native, posix_ipc, repository, scratch_file};
 use std::path::PathBuf;
 use std::process::Command;
-use support::scripts::Runtime;
-use support::{Ended, Folder, Names, Native, repository};
 
 fn program(language: &str) -> String {
     Example::only(&repository().join("README.md"), language).text
@@ -19,7 +15,7 @@ fn program(language: &str) -> String {
 /// A file in a folder of its own, at the same place each time: what has been compiled is
 /// found again.
 fn file(path: &str, text: &str) -> PathBuf {
-    compiled::scratch_file(&format!("readme/{path}"), text)
+    scratch_file(&format!("readme/{path}"), text)
 }
 
 /// Has a native program beside it, under the names that the page has.
@@ -91,4 +87,26 @@ fn go() {
     let module = file("go/go.mod", "module worker\n\ngo 1.24\n");
     file("go/main.go", &program("go"));
     component_works(guest_go(module.parent().unwrap()));
+}
+
+#[test]
+fn every_flag_of_the_command_is_there() {
+    let page = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    for command in ["run", "check", "ls", "rm", "reap", "wit"] {
+        assert!(page.contains(&format!("| `{command}` |")), "{command}");
+        let help = Ended::of(posix_ipc().args([command, "--help"])).stdout;
+        // In the examples are flags of guests.
+        let (help, _) = help.split_once("Examples:").unwrap();
+        let flags = help
+            .split_whitespace()
+            .filter(|word| word.starts_with("--"));
+        for flag in flags.map(|flag| flag.trim_end_matches(',')) {
+            let is_flag = |c: char| c.is_ascii_alphabetic() || c == '-';
+            let said = page.match_indices(flag).any(|(start, _)| {
+                let rest = &page[start + flag.len()..];
+                !rest.starts_with(is_flag)
+            });
+            assert!(said || flag == "--help", "{command} {flag}");
+        }
+    }
 }
