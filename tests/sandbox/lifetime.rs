@@ -165,6 +165,31 @@ fn what_a_killed_host_left_is_reaped_and_a_dry_run_touches_nothing() {
     assert_eq!(reap(&folder, &[]).stdout, "");
 }
 
+/// What cannot be done is kept for the next time, and what was done is not done again.
+#[test]
+fn what_fails_is_tried_again() {
+    let Some(probe) = guest("probe") else { return };
+    let (names, folder) = (Names::new(), Folder::new());
+    let mut native = gate(&names, 2);
+    kill_one(&names, &folder, &probe);
+    // Cut, it is no semaphore that could be opened.
+    let file = format!("/dev/shm/sem.{}", &names.name("gate")[1..]);
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, "").unwrap();
+    for leftovers in [4, 1] {
+        let failed = reap(&folder, &[]);
+        assert_eq!(failed.code, Some(1), "{failed:?}");
+        assert_eq!(failed.stdout.lines().count(), leftovers, "{failed:?}");
+        let gate = failed.stdout.lines().find(|line| line.contains(".gate:"));
+        assert!(gate.unwrap().contains("left alone"), "{failed:?}");
+    }
+    std::fs::write(&file, whole).unwrap();
+    let reaped = reap(&folder, &[]);
+    assert_eq!(reaped.lines().len(), 1, "{reaped:?}");
+    assert_only_the_gate_is_left(&names, &mut native, 2);
+    assert_eq!(reap(&folder, &[]).lines(), [""; 0]);
+}
+
 #[test]
 fn the_next_run_reaps() {
     let Some(probe) = guest("probe") else { return };
