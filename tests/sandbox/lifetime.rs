@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
+use wasmtime_posix_ipc::IpcHost;
 
 /// Creates one of each kind, takes the gate, and keeps all of it.
 fn lines(names: &Names) -> Vec<String> {
@@ -294,6 +295,22 @@ fn a_guest_runs_without_a_ledger_and_is_told_so() {
         ended.stderr.contains("if this process is killed"),
         "{ended:?}"
     );
+}
+
+#[test]
+fn a_program_can_tell_that_its_host_has_no_ledger() {
+    let folder = Folder::new();
+    let ledgers = folder.path().join("ledgers");
+    let build = || {
+        let ledgers = wasmtime_posix_ipc::ledger::Folder::at(&ledgers).unwrap();
+        IpcHost::builder().ledger(ledgers)
+    };
+    assert!(build().build().ledger_error().is_none());
+    assert!(IpcHost::new().ledger_error().is_none());
+    let builder = build();
+    std::fs::remove_dir_all(&ledgers).unwrap();
+    let error = builder.build().ledger_error().map(std::io::Error::kind);
+    assert_eq!(error, Some(std::io::ErrorKind::NotFound));
 }
 
 /// A host is killed at any moment of a guest that creates, uses and unlinks all three
