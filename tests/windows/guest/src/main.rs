@@ -19,6 +19,7 @@ fn main() {
         "memcpy" => memcpy(),
         "print" => print(),
         "private" => private(),
+        "charge" => charge(),
         "direct" => direct(),
         "watch" => watch(),
         what => panic!("{what}?"),
@@ -196,6 +197,20 @@ fn private() {
     let window = segment.window(Access::ReadWrite).unwrap();
     window.u32(0).unwrap().store(7, SeqCst);
     assert_eq!(segment.u32(0).load().unwrap(), 7);
+}
+
+/// An object without a name and without a handle is there as long as a window of it is,
+/// and so takes the room of another.
+fn charge() {
+    let segment = Segment::create_new("/one", 4096).unwrap();
+    let window = segment.window(Access::ReadWrite).unwrap();
+    drop(segment);
+    Segment::unlink("/one").unwrap();
+    window.u32(0).unwrap().store(7, SeqCst);
+    let another = || Segment::create_new("/another", 4096);
+    assert_eq!(another().unwrap_err().kind(), ErrorKind::Quota);
+    drop(window);
+    another().unwrap();
 }
 
 /// Looks at a word until it is gone.
