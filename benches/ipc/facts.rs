@@ -21,6 +21,7 @@ pub fn all(guests: &Guests, wanted: &dyn Fn(&str) -> bool) -> Vec<Fact> {
     }
     if wanted("grants") {
         grants(&mut facts);
+        checks(guests, &mut facts);
     }
     facts
 }
@@ -132,6 +133,35 @@ fn grants(facts: &mut Vec<Fact>) {
         });
         let name = format!("grants: finding one of {count}");
         facts.push(Fact::new(name, median(rounds.collect()), "ns"));
+    }
+}
+
+/// What it costs a release that the guest has grants. All take turns, as for the rows.
+fn checks(guests: &Guests, facts: &mut Vec<Fact>) {
+    const COUNT: u64 = 200_000;
+    const ROUNDS: usize = 31;
+    let kinds = [(1, false), (1, true), (100, true)];
+    let mut rounds = Vec::new();
+    for round in 0..=ROUNDS {
+        let sample = |(grants, checked)| {
+            let taken = guests.release(grants, checked, COUNT);
+            taken.as_nanos() as f64 / COUNT as f64
+        };
+        let taken = kinds.map(sample);
+        // The first one is to get warm.
+        if round > 0 {
+            rounds.push(taken);
+        }
+    }
+    let column = |of: &dyn Fn(&[f64; 3]) -> f64| median(rounds.iter().map(of).collect());
+    let name = |what: &str| format!("grants: a release {what}");
+    let nanoseconds = |what, at: usize| Fact::new(name(what), column(&|taken| taken[at]), "ns");
+    facts.push(nanoseconds("without the check", 0));
+    facts.push(nanoseconds("with 1 grant", 1));
+    facts.push(nanoseconds("with 100 grants", 2));
+    for (what, at) in [("with 1, as a multiple", 1), ("with 100, as a multiple", 2)] {
+        let times = Fact::new(name(what), column(&|taken| taken[at] / taken[0]), "times");
+        facts.push(times.at_most(1.05));
     }
 }
 

@@ -3,10 +3,12 @@
 use crate::native::name;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::component::{Component, Linker, Resource, ResourceTable};
+use wasmtime::{Config, Engine, Store, StoreContextMut};
+use wasmtime_posix_ipc::bindings::posix::ipc::direct::Host;
+use wasmtime_posix_ipc::bindings::posix::ipc::semaphore::Semaphore;
 use wasmtime_posix_ipc::windows::Windows;
-use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView};
+use wasmtime_posix_ipc::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcView};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -39,6 +41,9 @@ impl WasiView for Data {
 pub struct Guests {
     plain: Loaded,
     windows: Loaded,
+    /// Two that differ in nothing but the check of a release.
+    checked: Loaded,
+    unchecked: Loaded,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -57,7 +62,7 @@ pub fn file() -> &'static str {
 }
 
 impl Loaded {
-    fn new(with_windows: bool) -> Self {
+    fn new(with_windows: bool, change: impl FnOnce(&mut Linker<Data>)) -> Self {
         let mut config = Config::new();
         let windows = with_windows.then(|| Windows::configure(&mut config));
         config.concurrency_support(false).epoch_interruption(true);
@@ -65,6 +70,7 @@ impl Loaded {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("an empty linker");
         wasmtime_posix_ipc::add_to_linker(&mut linker).expect("no name twice");
+        change(&mut linker);
         let component = Component::from_file(&engine, file())
             .unwrap_or_else(|error| panic!("{error:?}; `make bench` builds the guest"));
         let command = linker.instantiate_pre(&component).and_then(CommandPre::new);
@@ -129,11 +135,42 @@ impl Loaded {
     }
 }
 
+/// Has a function in the place of the library's that calls it.
+fn release_checked(linker: &mut Linker<Data>) {
+    replace_release(linker, |view, number| {
+        Host::release(view, number).is_ok_and(|done| done)
+    });
+}
+
+/// The same without the check.
+fn release_unchecked(linker: &mut Linker<Data>) {
+    replace_release(linker, |view, number| {
+        let semaphore = view.table.get(&Resource::<Semaphore>::new_borrow(number));
+        semaphore.is_ok_and(|semaphore| semaphore.release_unchecked().is_ok())
+    });
+}
+
+fn replace_release(
+    linker: &mut Linker<Data>,
+    release: impl Fn(&mut IpcCtxView<'_>, u32) -> bool + Send + Sync + 'static,
+) {
+    linker.allow_shadowing(true);
+    let mut direct = linker
+        .instance("posix:ipc/direct@0.1.0")
+        .expect("it is there");
+    let release = move |mut store: StoreContextMut<'_, Data>, (number,): (u32,)| {
+        Ok((release(&mut store.data_mut().ipc(), number),))
+    };
+    direct.func_wrap("release", release).expect("the same type");
+}
+
 impl Guests {
     pub fn load() -> Self {
         Self {
-            plain: Loaded::new(false),
-            windows: Loaded::new(true),
+            plain: Loaded::new(false, |_| {}),
+            windows: Loaded::new(true, |_| {}),
+            checked: Loaded::new(false, release_checked),
+            unchecked: Loaded::new(false, release_unchecked),
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -144,10 +181,42 @@ impl Guests {
     /// Lets a guest do something so often; it says itself how long it took.
     pub fn sample(&self, windows: bool, what: &str, count: u64, size: usize) -> Duration {
         let loaded = if windows { &self.windows } else { &self.plain };
+        self.sample_of(loaded, None, what, count, size)
+    }
+
+    /// Lets a guest release a semaphore so often that has so many grants, and whose host
+    /// looks at them or does not.
+    pub fn release(&self, grants: usize, checked: bool, count: u64) -> Duration {
+        let loaded = if checked {
+            &self.checked
+        } else {
+            &self.unchecked
+        };
+        let mut ipc = IpcCtx::builder();
+        let others = (1..grants).map(|other| format!("sem:{}.{other}", name("gate")));
+        for grant in others.chain([format!("sem:{}::/gate", name("gate"))]) {
+            let grant = grant.parse().expect("a grant");
+            ipc = ipc.grant(grant).expect("no name twice");
+        }
+        self.sample_of(loaded, Some(ipc), "sem-release", count, 0)
+    }
+
+    fn sample_of(
+        &self,
+        loaded: &Loaded,
+        ipc: Option<IpcCtxBuilder>,
+        what: &str,
+        count: u64,
+        size: usize,
+    ) -> Duration {
         let output = MemoryOutputPipe::new(1024);
         let arguments = [what.into(), count.to_string(), size.to_string()];
         // A host of its own: its threads run where this thread runs now.
-        let mut store = loaded.store(&loaded.host(), &arguments, &output);
+        let host = loaded.host();
+        let mut store = loaded.store(&host, &arguments, &output);
+        if let Some(ipc) = ipc {
+            store.data_mut().ipc = ipc.build(&host).expect("no private namespace");
+        }
         self.runtime.block_on(async {
             let command = loaded.command.instantiate_async(&mut store).await;
             let command = command.expect("the guest starts");

@@ -92,24 +92,18 @@ impl IpcCtx {
         }
     }
 
-    /// Checks that a handle may be used so.
-    pub(crate) fn check_use(&mut self, state: &Cell<Use>, deed: Deed<'_>) -> Result<(), Error> {
-        match state.get() {
-            Use::Allowed => Ok(()),
-            state_now => self.first_use(state, state_now, deed),
-        }
-    }
-
+    /// Whether a handle may be used so, where that is not known to be [`Use::Allowed`]. By
+    /// then it is, if it may.
     #[cold]
-    fn first_use(&mut self, state: &Cell<Use>, now: Use, deed: Deed<'_>) -> Result<(), Error> {
-        if now == Use::Untold {
-            self.tell(deed, None)?;
-            state.set(Use::Allowed);
-            return Ok(());
+    pub(crate) fn check_use(&mut self, state: &Cell<Use>, deed: Deed<'_>) -> Result<(), Error> {
+        if state.get() == Use::Denied {
+            let kind = deed.kind.unwrap_or(Kind::Semaphore);
+            let denied = self.deny(kind, deed.name, deed.rights, false);
+            return self.audited(deed, Err(denied));
         }
-        let kind = deed.kind.unwrap_or(Kind::Semaphore);
-        let denied = self.deny(kind, deed.name, deed.rights, false);
-        self.audited(deed, Err(denied))
+        self.tell(deed, None)?;
+        state.set(Use::Allowed);
+        Ok(())
     }
 
     fn tell(&self, deed: Deed<'_>, error: Option<&ErrorCode>) -> Result<(), Error> {
