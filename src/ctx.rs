@@ -27,6 +27,7 @@ use crate::windows::{OpenWindows, Windows};
 use audit::Audit;
 use created::Created;
 use notices::{Notice, Notices};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::Memory;
@@ -45,7 +46,7 @@ pub struct IpcHost {
 
 struct Shared {
     waits: Waits,
-    ledger: Option<Arc<Ledger>>,
+    ledger: Result<Option<Arc<Ledger>>, io::Error>,
     windows: Option<Windows>,
 }
 
@@ -63,6 +64,18 @@ impl IpcHost {
             ledger: None,
             windows: None,
         }
+    }
+
+    /// Why there is no [ledger](IpcHostBuilder::ledger), where one was asked for and could
+    /// not be started. The host works without one: who would rather not have such a host
+    /// looks here after [`IpcHostBuilder::build`]. A ledger that cannot be written later,
+    /// as on a full disk, is told by the log alone.
+    pub fn ledger_error(&self) -> Option<&io::Error> {
+        self.shared.ledger.as_ref().err()
+    }
+
+    fn ledger(&self) -> Option<&Arc<Ledger>> {
+        self.shared.ledger.as_ref().ok()?.as_ref()
     }
 
     pub(crate) fn waits(&self) -> &Waits {
@@ -121,22 +134,21 @@ impl IpcHostBuilder {
         self
     }
 
-    /// The host. If the ledger cannot be started the log says so, and the host works
-    /// without one.
+    /// The host. If the ledger cannot be started the log says so, as does
+    /// [`IpcHost::ledger_error`], and the host works without one.
     pub fn build(self) -> IpcHost {
         let start = |folder: Folder| {
-            let no_ledger = |error| {
+            Ledger::create(&folder).inspect_err(|error| {
                 tracing::warn!(
                     "no ledger ({error}): if this process is killed, what its guests \
                      created stays"
                 );
-            };
-            Ledger::create(&folder).map_err(no_ledger).ok()
+            })
         };
         IpcHost {
             shared: Arc::new(Shared {
                 waits: Waits::new(self.strategy, self.inline),
-                ledger: self.ledger.and_then(start),
+                ledger: self.ledger.map(start).transpose(),
                 windows: self.windows,
             }),
         }
@@ -521,7 +533,7 @@ impl IpcCtxBuilder {
         };
         Ok(IpcCtx {
             host: host.clone(),
-            ledger: GuestLedger::new(host.shared.ledger.clone(), &self.label),
+            ledger: GuestLedger::new(host.ledger().cloned(), &self.label),
             label: self.label,
             per_grant: grants.iter().map(counter).collect(),
             grants,

@@ -6,6 +6,7 @@ mod direct;
 mod limits;
 pub(crate) mod message_queue;
 mod open;
+mod packed;
 pub(crate) mod semaphore;
 pub(crate) mod shared_memory;
 pub(crate) mod windows;

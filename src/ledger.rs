@@ -20,6 +20,7 @@ use crate::sys::shared_memory::SharedMemory;
 use crate::sys::{self, Identity};
 use record::{Record, Role};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The ledger of a living host.
@@ -125,19 +126,23 @@ impl State {
     }
 
     fn set_role(&mut self, place: u64, role: Role) -> sys::Result<()> {
-        let store = |word: &std::sync::atomic::AtomicU32| {
-            word.store(role as u32, std::sync::atomic::Ordering::SeqCst);
-        };
-        self.file.with_u32(record::offset(place), true, store)
+        set_role(&mut self.file, place, role)
     }
 
     fn set_held(&mut self, place: u64, count: u32) -> sys::Result<()> {
-        let store = |word: &std::sync::atomic::AtomicU32| {
-            word.store(count, std::sync::atomic::Ordering::SeqCst);
-        };
-        self.file
-            .with_u32(record::offset(place) + record::HELD, true, store)
+        set_held(&mut self.file, place, count)
     }
+}
+
+fn set_role(file: &mut SharedMemory, place: u64, role: Role) -> sys::Result<()> {
+    file.with_u32(record::offset(place), true, |word| {
+        word.store(role as u32, SeqCst)
+    })
+}
+
+fn set_held(file: &mut SharedMemory, place: u64, count: u32) -> sys::Result<()> {
+    let offset = record::offset(place) + record::HELD;
+    file.with_u32(offset, true, |word| word.store(count, SeqCst))
 }
 
 /// The pages of the ledger that one guest writes. Without a ledger it writes nowhere.
@@ -272,7 +277,7 @@ mod tests {
             let Contents::Records(records) = record::parse(&bytes) else {
                 panic!("no records");
             };
-            let held = |record: &Record| record.held;
+            let held = |(_, record): &(u64, Record)| record.held;
             records.iter().map(held).collect::<Vec<_>>()
         };
 

@@ -43,6 +43,8 @@ pub(super) fn add_to_linker<T: IpcView + 'static>(linker: &mut Linker<T>) -> was
     direct.func_wrap("write", write_directly)?;
     direct.func_wrap("send", send_directly)?;
     direct.func_wrap("receive-into", receive_directly)?;
+    direct.func_wrap("send-batch", send_batch_directly)?;
+    direct.func_wrap("receive-batch", receive_batch_directly)?;
     Ok(())
 }
 
@@ -303,4 +305,26 @@ fn receive_directly<T: IpcView + 'static>(
     // A message is never as long as to be in the way of the priority.
     let word = |(length, priority)| i64::from(priority) << 32 | length as i64;
     Ok((received.map_or(NOTHING, word),))
+}
+
+fn send_batch_directly<T: IpcView + 'static>(
+    mut store: StoreContextMut<'_, T>,
+    (queue, messages): (u32, WasmList<u8>),
+) -> wasmtime::Result<(u32,)> {
+    let queue = Handle::new_borrow(queue);
+    let sent = with_bytes(&mut store, &messages, |host: &mut T, messages| {
+        host.ipc().try_send_packed(&queue, messages)
+    });
+    Ok((sent.unwrap_or(0),))
+}
+
+fn receive_batch_directly<T: IpcView + 'static>(
+    mut store: StoreContextMut<'_, T>,
+    (queue, buffer, max): (u32, WasmList<u8>, u32),
+) -> wasmtime::Result<(u32,)> {
+    let queue = Handle::new_borrow(queue);
+    let received = with_bytes(&mut store, &buffer, |host: &mut T, buffer| {
+        host.ipc().try_receive_packed(&queue, buffer, max)
+    });
+    Ok((received.unwrap_or(0),))
 }

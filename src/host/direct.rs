@@ -50,6 +50,14 @@ impl Host for IpcCtxView<'_> {
     fn receive_into(&mut self, _: u32, _: Vec<u8>) -> Result<i64> {
         Ok(NOTHING)
     }
+
+    fn send_batch(&mut self, _: u32, _: Vec<u8>) -> Result<u32> {
+        Ok(0)
+    }
+
+    fn receive_batch(&mut self, _: u32, _: Vec<u8>, _: u32) -> Result<u32> {
+        Ok(0)
+    }
 }
 
 /// The answer where a number is expected and there is none.
@@ -110,6 +118,11 @@ mod tests {
             let number = Handle::new_borrow(number);
             assert!(view.try_send(&number, b"text", 0).is_err());
             assert!(view.try_receive_into(&number, &mut [0; 10_000]).is_err());
+            assert!(view.try_send_packed(&number, &[0; 8]).is_err());
+            assert!(
+                view.try_receive_packed(&number, &mut [0; 10_000], 1)
+                    .is_err()
+            );
         }
         for number in [gate, queue, 1000] {
             let number = Handle::new_borrow(number);

@@ -3,6 +3,7 @@
 use super::open::{
     asked, audited_open, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
 };
+use super::packed;
 use crate::audit::Operation;
 use crate::bindings::posix::ipc::message_queue::{
     Attributes, Host, HostNotification, HostQueue, Message, QueueLimits,
@@ -289,6 +290,46 @@ impl IpcCtxView<'_> {
     ) -> Result<(usize, u32), Error> {
         let queue = receivable(self.table, this)?;
         Ok(queue.raw.get().try_receive_into(buffer)?)
+    }
+
+    /// Sends messages of this form without waiting, up to the first that cannot be sent, and
+    /// says how many. More may be received meanwhile than the queue holds, but not sent: a
+    /// call has an end.
+    pub(super) fn try_send_packed(
+        &mut self,
+        this: &Handle<Queue>,
+        messages: &[u8],
+    ) -> Result<u32, Error> {
+        let queue = self.table.get(this)?;
+        if !queue.may_send {
+            return Err(ErrorCode::Access.into());
+        }
+        let raw = queue.raw.get();
+        let most = queue.size.max_messages as usize;
+        let sent = packed::Messages(messages)
+            .take(most)
+            .take_while(|(payload, priority)| raw.try_send(payload, *priority).is_ok())
+            .count();
+        Ok(sent as u32)
+    }
+
+    /// Receives up to `max` messages without waiting, and says how many.
+    pub(super) fn try_receive_packed(
+        &mut self,
+        this: &Handle<Queue>,
+        buffer: &mut [u8],
+        max: u32,
+    ) -> Result<u32, Error> {
+        let queue = receivable(self.table, this)?;
+        let raw = queue.raw.get();
+        let longest = queue.size.max_message_size as usize;
+        let most = max.min(queue.size.max_messages);
+        let mut room = packed::Room(buffer);
+        let mut received = 0;
+        while received < most && room.add(longest, |payload| raw.try_receive_into(payload)) {
+            received += 1;
+        }
+        Ok(received)
     }
 
     /// Receives up to `max` messages, and at least one, without waiting.

@@ -101,7 +101,7 @@ impl HostSegment for IpcCtxView<'_> {
     }
 
     fn resize(&mut self, this: Handle<Segment>, size: u64) -> Result<(), Error> {
-        self.table.get_mut(&this)?.resize(self.ctx, size)
+        self.table.get_mut(&this)?.resize(self.ctx, size, false)
     }
 
     fn read(&mut self, this: Handle<Segment>, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
@@ -304,11 +304,9 @@ impl IpcCtxView<'_> {
             charge,
             _entry: entry,
         };
-        if !is_new && flags.contains(OpenFlags::TRUNCATE) {
-            segment.resize(self.ctx, 0)?;
-        }
-        if !is_new && let Some(size) = size {
-            segment.resize(self.ctx, size)?;
+        let truncate = flags.contains(OpenFlags::TRUNCATE);
+        if !is_new && (truncate || size.is_some()) {
+            segment.resize(self.ctx, size.unwrap_or(0), truncate)?;
         }
         Ok((self.table.push(segment)?, is_new))
     }
@@ -417,16 +415,17 @@ impl IpcCtxView<'_> {
 }
 
 impl Segment {
-    fn resize(&mut self, ctx: &mut IpcCtx, size: u64) -> Result<(), Error> {
+    /// Changes the size; with `truncate`, nothing stays of what is in the object.
+    fn resize(&mut self, ctx: &mut IpcCtx, size: u64, truncate: bool) -> Result<(), Error> {
         if !self.may_write {
             return Err(ErrorCode::Access.into());
         }
         let before = self.raw.size()?;
-        if size == before {
+        if size == before && (size == 0 || !truncate) {
             return Ok(());
         }
         let created = ctx.created().charge(KIND, self.identity).is_some();
-        let resized = self.change_size(ctx, before, size, created);
+        let resized = self.change_size(ctx, before, size, truncate, created);
         let deed = Deed {
             created_by_guest: created,
             ..Deed::new(Operation::Resize, KIND, &self.permit.guest_name)
@@ -439,6 +438,7 @@ impl Segment {
         ctx: &mut IpcCtx,
         before: u64,
         size: u64,
+        truncate: bool,
         created: bool,
     ) -> Result<(), Error> {
         if !self.permit.grant.allows(Right::Resize, created) {
@@ -454,6 +454,10 @@ impl Segment {
         let wanted = if created {
             size
         } else {
+            let (taken, before) = match truncate {
+                true => (taken.saturating_sub(before), 0),
+                false => (taken, before),
+            };
             taken.saturating_add(size).saturating_sub(before)
         };
         let charge = match self.charge.clone() {
@@ -474,7 +478,9 @@ impl Segment {
                 None => *bytes = Some(ctx.reserve(Resource::ShmBytes, wanted)?),
             }
         }
-        let resized = self.raw.resize(size);
+        // Only now that nothing forbids the new size is the old content lost.
+        let truncated = if truncate { self.raw.resize(0) } else { Ok(()) };
+        let resized = truncated.and_then(|()| self.raw.resize(size));
         if resized.is_err()
             && let Some(charge) = charge
             && let Some(bytes) = &mut *charge.bytes()

@@ -5,6 +5,7 @@
 //! the lock of the folder.
 
 use crate::random;
+use crate::sys::shared_memory::SharedMemory;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
@@ -139,7 +140,7 @@ impl Found {
     /// None if it is gone by now: a host that ends removes its own.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         // Without getting stuck on a pipe.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file: File = match rustix::fs::open(path, flags, Mode::empty()) {
             Err(Errno::NOENT) => return Ok(None),
             file => file?.into(),
@@ -163,6 +164,11 @@ impl Found {
         let mut bytes = Vec::new();
         (&self.file).take(LONGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Its records, to be changed by whoever has claimed the folder, if its host is dead.
+    pub(super) fn records(&self) -> io::Result<SharedMemory> {
+        Ok(SharedMemory::from_file(self.file.try_clone()?.into(), true))
     }
 
     /// The process that it belongs to, as its name says.

@@ -2,9 +2,11 @@
 
 use super::folder::{Folder, Found};
 use super::record::{self, Contents, Record, Role};
+use super::{set_held, set_role};
 use crate::grant::Kind;
 use crate::objects;
 use crate::sys::semaphore::Semaphore;
+use crate::sys::shared_memory::SharedMemory;
 use crate::sys::{Errno, Identity, message_queue};
 use std::io;
 use std::path::Path;
@@ -65,7 +67,8 @@ pub enum Reaped {
     Unlinked,
     /// The semaphore is released so many times.
     GivenBack(u32),
-    /// The object cannot be looked at, or the call failed, so it is left alone.
+    /// The object cannot be looked at, or the call failed, so it is left alone. Its ledger
+    /// stays, and the next [`reap`] tries again.
     Failed,
 }
 
@@ -82,7 +85,7 @@ pub fn survey(folder: &Folder) -> io::Result<Survey> {
         let Some((found, records)) = read(&path, &mut survey.problems) else {
             continue;
         };
-        for record in &records {
+        for (_, record) in &records {
             if matches!(record.role, Role::Open | Role::Created) {
                 survey.holders.push(holder(record, &found));
             }
@@ -113,12 +116,23 @@ pub fn reap(folder: &Folder) -> io::Result<Survey> {
         if found.alive {
             continue;
         }
-        for record in &records {
-            survey
-                .leftovers
-                .extend(leftover(record).map(|leftover| act(record, leftover)));
+        let mut file = found.records()?;
+        let mut complete = true;
+        for (place, record) in &records {
+            let leftover =
+                leftover(record).map(|leftover| act(&mut file, *place, record, leftover));
+            if matches!(&leftover, Some(leftover) if leftover.reaped == Reaped::Failed) {
+                complete = false;
+            } else {
+                // If this fails, so it will the next time, or finds nothing to do.
+                let _ = set_role(&mut file, *place, Role::Free);
+            }
+            survey.leftovers.extend(leftover);
         }
-        remove(&path, &mut survey.problems);
+        // What could not be done is left for the next time.
+        if complete {
+            remove(&path, &mut survey.problems);
+        }
     }
     for path in folder.unfinished(&lock)? {
         remove(&path, &mut survey.problems);
@@ -132,9 +146,9 @@ fn remove(path: &Path, problems: &mut Vec<String>) {
     }
 }
 
-/// A ledger and its records, of which there are none in one of an earlier boot. `None`
+/// A ledger and its records by their places, of which there are none in one of an earlier boot. `None`
 /// if there is no such ledger, or none that can be read.
-fn read(path: &Path, problems: &mut Vec<String>) -> Option<(Found, Vec<Record>)> {
+fn read(path: &Path, problems: &mut Vec<String>) -> Option<(Found, Vec<(u64, Record)>)> {
     let mut problem = |why: &str| {
         let path = path.display();
         problems.push(format!(
@@ -212,11 +226,11 @@ fn target(record: &Record) -> Result<Option<Identity>, Errno> {
     }
 }
 
-fn act(record: &Record, leftover: Leftover) -> Leftover {
+fn act(file: &mut SharedMemory, place: u64, record: &Record, leftover: Leftover) -> Leftover {
     let done = match leftover.reaped {
         Reaped::Failed => return leftover,
         Reaped::Unlinked => objects::remove(record.kind, &record.name),
-        Reaped::GivenBack(count) => give_back(record, count),
+        Reaped::GivenBack(count) => give_back(file, place, record, count),
     };
     match done {
         Ok(()) => leftover,
@@ -227,12 +241,26 @@ fn act(record: &Record, leftover: Leftover) -> Leftover {
     }
 }
 
-fn give_back(record: &Record, count: u32) -> Result<(), Errno> {
+/// Each token is crossed out before it is given back: whoever is killed in between has
+/// lost it, and the next one does not give it back once more.
+fn give_back(
+    file: &mut SharedMemory,
+    place: u64,
+    record: &Record,
+    count: u32,
+) -> Result<(), Errno> {
     let semaphore = Semaphore::open(&record.name)?;
     if semaphore.identity() != record.identity {
         return Ok(());
     }
-    (0..count).try_for_each(|_| semaphore.release())
+    for less in (0..count).rev() {
+        set_held(file, place, less)?;
+        if let Err(errno) = semaphore.release() {
+            set_held(file, place, less + 1)?;
+            return Err(errno);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -78,8 +78,8 @@ fn boot() -> [u8; BOOT] {
 
 /// What a file is.
 pub(super) enum Contents {
-    /// A ledger of this boot.
-    Records(Vec<Record>),
+    /// A ledger of this boot: its records that are in use, and where they are.
+    Records(Vec<(u64, Record)>),
     /// A ledger of an earlier boot, whose objects went with it.
     Outdated,
     /// Anything else, and what about it is wrong.
@@ -102,7 +102,9 @@ pub(super) fn parse(bytes: &[u8]) -> Contents {
     if header[MAGIC.len()..][..BOOT] != boot() {
         return Contents::Outdated;
     }
-    Contents::Records(records.chunks_exact(SIZE).filter_map(decode).collect())
+    let records = (0..).zip(records.chunks_exact(SIZE));
+    let in_use = records.filter_map(|(place, bytes)| Some((place, decode(bytes)?)));
+    Contents::Records(in_use.collect())
 }
 
 impl Record {
@@ -205,7 +207,7 @@ mod tests {
 
     fn records(file: &[u8]) -> Vec<Record> {
         match parse(file) {
-            Contents::Records(records) => records,
+            Contents::Records(records) => records.into_iter().map(|(_, record)| record).collect(),
             _ => panic!("no records"),
         }
     }

@@ -15,17 +15,7 @@ mod support;
 mod system;
 
 use std::path::Path;
-use support::{Ended, run};
-
-/// Lets a guest run these lines; gives what comes of each, and the host's log.
-#[track_caller]
-fn ask<S: AsRef<str>>(probe: &Path, flags: &[&str], lines: &[S]) -> (Vec<String>, Vec<String>) {
-    let mut arguments = vec!["do"];
-    arguments.extend(lines.iter().map(AsRef::as_ref));
-    let ended = Ended::of(&mut run(flags, probe, &arguments));
-    let outcomes = ended.lines().into_iter().map(String::from).collect();
-    (outcomes, ended.stderr.lines().map(String::from).collect())
-}
+use support::{Ended, ask, run};
 
 /// Lets a guest attack.
 fn attack(probe: &Path, flags: &[&str], arguments: &[&str]) -> Ended {

@@ -123,6 +123,13 @@ fn bytes_of_shared_memory() {
             ("a = shm.open P.a", "error no-entry"),
             ("a = shm.open P.a create size=4096", "ok"),
             ("shm.resize a 4097", QUOTA),
+            // What is refused leaves what was there.
+            ("shm.write a 0 hello", "ok"),
+            ("t = shm.open P.a truncate size=4097", QUOTA),
+            ("shm.read a 0 5", "ok \"hello\""),
+            ("t = shm.open P.a truncate size=4096", "ok"),
+            ("shm.word a u32 0 load", "ok 0"),
+            ("close t", "ok"),
             ("b = shm.unique P.b size=1", QUOTA),
             ("shm.resize a 4000", "ok"),
             ("b = shm.open P.b create size=96", "ok"),

@@ -269,19 +269,6 @@ fn the_program_of_the_manual_runs() {
     let Some(guest) = guest_c(&source) else {
         return;
     };
-    let native = native_c(&source);
-    let names = Names::new();
-    let (total, gate, jobs) = (names.name("total"), names.name("gate"), names.name("jobs"));
-    // The program's own names, which others may be using: each to one that nobody does.
-    let options = [
-        "--shm",
-        &format!("{total}::/total,create"),
-        "--sem",
-        &format!("{gate}::/gate,create"),
-        "--mq",
-        &format!("{jobs}::/jobs,create"),
-    ];
-    let output = guest.start_with(options, [""; 0]).output();
-    assert_eq!(output, "total 55\n");
-    assert!(matches!(native, Program::Native(_)));
+    native_c(&source);
+    super::program_of_a_manual(&guest);
 }

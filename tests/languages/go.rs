@@ -60,16 +60,5 @@ fn the_program_of_the_manual_runs() {
     let Some(guest) = guest_go(source.parent().unwrap()) else {
         return;
     };
-    let names = Names::new();
-    let (total, gate, jobs) = (names.name("total"), names.name("gate"), names.name("jobs"));
-    let options = [
-        "--shm",
-        &format!("{total}::/total,create"),
-        "--sem",
-        &format!("{gate}::/gate,create"),
-        "--mq",
-        &format!("{jobs}::/jobs,create"),
-    ];
-    let output = guest.start_with(options, [""; 0]).output();
-    assert_eq!(output, "total 55\n");
+    super::program_of_a_manual(&guest);
 }

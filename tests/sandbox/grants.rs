@@ -1,18 +1,9 @@
 //! What a grant allows and what it does not, through a guest that tries.
 
 use crate::support::language::Line;
-use crate::support::{Ended, Folder, Names, Native, Running, exists, guest, run};
+use crate::support::{Ended, Folder, Names, Native, Running, ask, exists, guest, run};
 use std::collections::BTreeSet;
 use std::path::Path;
-
-/// Lets a guest run these lines, and gives an outcome for each, and the host's log.
-fn ask<S: AsRef<str>>(probe: &Path, flags: &[&str], lines: &[S]) -> (Vec<String>, Vec<String>) {
-    let mut arguments = vec!["do"];
-    arguments.extend(lines.iter().map(AsRef::as_ref));
-    let ended = Ended::of(&mut run(flags, probe, &arguments));
-    let outcomes = ended.lines().into_iter().map(String::from).collect();
-    (outcomes, ended.stderr.lines().map(String::from).collect())
-}
 
 // ---- every right and every operation -----------------------------------------------
 

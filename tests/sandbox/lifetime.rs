@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
+use wasmtime_posix_ipc::IpcHost;
 
 /// Creates one of each kind, takes the gate, and keeps all of it.
 fn lines(names: &Names) -> Vec<String> {
@@ -165,6 +166,31 @@ fn what_a_killed_host_left_is_reaped_and_a_dry_run_touches_nothing() {
     assert_eq!(reap(&folder, &[]).stdout, "");
 }
 
+/// What cannot be done is kept for the next time, and what was done is not done again.
+#[test]
+fn what_fails_is_tried_again() {
+    let Some(probe) = guest("probe") else { return };
+    let (names, folder) = (Names::new(), Folder::new());
+    let mut native = gate(&names, 2);
+    kill_one(&names, &folder, &probe);
+    // Cut, it is no semaphore that could be opened.
+    let file = format!("/dev/shm/sem.{}", &names.name("gate")[1..]);
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, "").unwrap();
+    for leftovers in [4, 1] {
+        let failed = reap(&folder, &[]);
+        assert_eq!(failed.code, Some(1), "{failed:?}");
+        assert_eq!(failed.stdout.lines().count(), leftovers, "{failed:?}");
+        let gate = failed.stdout.lines().find(|line| line.contains(".gate:"));
+        assert!(gate.unwrap().contains("left alone"), "{failed:?}");
+    }
+    std::fs::write(&file, whole).unwrap();
+    let reaped = reap(&folder, &[]);
+    assert_eq!(reaped.lines().len(), 1, "{reaped:?}");
+    assert_only_the_gate_is_left(&names, &mut native, 2);
+    assert_eq!(reap(&folder, &[]).lines(), [""; 0]);
+}
+
 #[test]
 fn the_next_run_reaps() {
     let Some(probe) = guest("probe") else { return };
@@ -269,6 +295,22 @@ fn a_guest_runs_without_a_ledger_and_is_told_so() {
         ended.stderr.contains("if this process is killed"),
         "{ended:?}"
     );
+}
+
+#[test]
+fn a_program_can_tell_that_its_host_has_no_ledger() {
+    let folder = Folder::new();
+    let ledgers = folder.path().join("ledgers");
+    let build = || {
+        let ledgers = wasmtime_posix_ipc::ledger::Folder::at(&ledgers).unwrap();
+        IpcHost::builder().ledger(ledgers)
+    };
+    assert!(build().build().ledger_error().is_none());
+    assert!(IpcHost::new().ledger_error().is_none());
+    let builder = build();
+    std::fs::remove_dir_all(&ledgers).unwrap();
+    let error = builder.build().ledger_error().map(std::io::Error::kind);
+    assert_eq!(error, Some(std::io::ErrorKind::NotFound));
 }
 
 /// A host is killed at any moment of a guest that creates, uses and unlinks all three

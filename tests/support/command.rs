@@ -31,6 +31,16 @@ pub fn run(flags: &[&str], guest: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Lets the guest `probe` run these lines; gives what comes of each, and the host's log.
+#[track_caller]
+pub fn ask<S: AsRef<str>>(probe: &Path, flags: &[&str], lines: &[S]) -> (Vec<String>, Vec<String>) {
+    let mut arguments = vec!["do"];
+    arguments.extend(lines.iter().map(AsRef::as_ref));
+    let ended = Ended::of(&mut run(flags, probe, &arguments));
+    let outcomes = ended.lines().into_iter().map(String::from).collect();
+    (outcomes, ended.stderr.lines().map(String::from).collect())
+}
+
 /// A command in namespaces of its own, which a shell script sets up: it ends in a `;`,
 /// and the command is its `"$@"`. Where this user must not do that, the test says that
 /// it is skipped, and returns.

@@ -14,7 +14,7 @@ pub mod program;
 mod runtimes;
 pub mod scripts;
 
-pub use command::{Ended, Running, posix_ipc, run, unshared};
+pub use command::{Ended, Running, ask, posix_ipc, run, unshared};
 pub use embedded::{Embedded, embed};
 pub use guest::guest;
 pub use names::{Names, exists};

@@ -90,6 +90,15 @@ fn calls_without_a_handle_do_the_same() {
     succeeds(&guest, &["--private"], &["direct"]);
 }
 
+#[test]
+fn a_window_takes_the_room_of_its_object() {
+    let Some(guest) = guest() else { return };
+    let flags = ["--private", "--map", "--max-shm-bytes", "4KiB"];
+    let ended = run(&guest, &flags, &["charge"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--max-shm-bytes"), "{}", ended.stderr);
+}
+
 /// A semaphore, seen by a native program.
 struct Gate {
     name: String,

@@ -81,8 +81,8 @@ pub struct QueueAttributes {
 #[derive(Debug)]
 pub struct Queue {
     raw: raw::Queue,
-    /// The length of the longest message, once it is needed: it never changes.
-    longest: OnceLock<usize>,
+    /// The size, once it is needed: it never changes.
+    limits: OnceLock<QueueLimits>,
     /// For calls without the handle.
     #[cfg(feature = "direct")]
     number: u32,
@@ -93,7 +93,7 @@ impl Queue {
         Self {
             #[cfg(feature = "direct")]
             number: direct::queue_number(&raw),
-            longest: OnceLock::new(),
+            limits: OnceLock::new(),
             raw,
         }
     }
@@ -245,7 +245,7 @@ impl Queue {
         if let Some(received) = direct::receive_into(self.number, buffer) {
             return Ok(received);
         }
-        if buffer.len() < self.longest()? {
+        if buffer.len() < self.limits()?.max_message_size as usize {
             return Err(ErrorKind::MessageTooLong.into());
         }
         let Message { payload, priority } = self.receive()?;
@@ -281,12 +281,12 @@ impl Queue {
         }
     }
 
-    fn longest(&self) -> Result<usize> {
-        if let Some(&longest) = self.longest.get() {
-            return Ok(longest);
+    fn limits(&self) -> Result<QueueLimits> {
+        if let Some(&limits) = self.limits.get() {
+            return Ok(limits);
         }
-        let longest = self.attributes()?.limits.max_message_size as usize;
-        Ok(*self.longest.get_or_init(|| longest))
+        let limits = self.attributes()?.limits;
+        Ok(*self.limits.get_or_init(|| limits))
     }
 
     /// Sends in a faster way than by a method of the handle. Says whether it did; if not, the
@@ -323,8 +323,7 @@ impl Queue {
         &self,
         messages: impl IntoIterator<Item = (&'a [u8], u32)>,
     ) -> Result<usize> {
-        let messages = batch(messages);
-        Ok(self.raw.send_batch(&messages, None)? as usize)
+        Ok(self.send_all(&batch(messages), None)?)
     }
 
     /// As [`send_batch`](Self::send_batch), waiting at most for this long in all.
@@ -338,11 +337,8 @@ impl Queue {
         messages: impl IntoIterator<Item = (&'a [u8], u32)>,
         timeout: Duration,
     ) -> Result<usize> {
-        let messages = batch(messages);
-        match self.raw.send_batch(&messages, Some(nanoseconds(timeout))) {
-            Ok(count) => Ok(count as usize),
-            Err(code) => Err(timed_out(code.into())),
-        }
+        let sent = self.send_all(&batch(messages), Some(nanoseconds(timeout)));
+        sent.map_err(|code| timed_out(code.into()))
     }
 
     /// As [`send_batch`](Self::send_batch), as many as the queue has room for, which may be
@@ -356,11 +352,40 @@ impl Queue {
         &self,
         messages: impl IntoIterator<Item = (&'a [u8], u32)>,
     ) -> Result<usize> {
-        let messages = batch(messages);
-        match self.raw.send_batch(&messages, Some(0)) {
-            Ok(count) => Ok(count as usize),
+        match self.send_all(&batch(messages), Some(0)) {
             Err(raw::ErrorCode::Busy) => Ok(0),
-            Err(code) => Err(code.into()),
+            sent => Ok(sent?),
+        }
+    }
+
+    /// Sends what it can in the faster way, and the rest by the method, which waits or tells
+    /// why not.
+    fn send_all(
+        &self,
+        messages: &[raw::MessageParam<'_>],
+        timeout: Option<u64>,
+    ) -> std::result::Result<usize, raw::ErrorCode> {
+        let sent = self.send_batch_directly(messages);
+        if sent > 0 && sent == messages.len() {
+            return Ok(sent);
+        }
+        match self.raw.send_batch(&messages[sent..], timeout) {
+            Ok(count) => Ok(sent + count as usize),
+            Err(_) if sent > 0 => Ok(sent),
+            Err(code) => Err(code),
+        }
+    }
+
+    fn send_batch_directly(&self, messages: &[raw::MessageParam<'_>]) -> usize {
+        #[cfg(feature = "direct")]
+        {
+            let parts = messages.iter().map(|one| (one.payload, one.priority));
+            direct::send_batch(self.number, &direct::packed(parts)) as usize
+        }
+        #[cfg(not(feature = "direct"))]
+        {
+            let _ = messages;
+            0
         }
     }
 
@@ -371,7 +396,7 @@ impl Queue {
     ///
     /// As [`receive`](Self::receive).
     pub fn receive_batch(&self, max: u32) -> Result<Vec<Message>> {
-        Ok(messages(self.raw.receive_batch(max, None)?))
+        Ok(self.receive_up_to(max, None)?)
     }
 
     /// As [`receive_batch`](Self::receive_batch), waiting at most for this long.
@@ -380,10 +405,8 @@ impl Queue {
     ///
     /// As [`receive_timeout`](Self::receive_timeout).
     pub fn receive_batch_timeout(&self, max: u32, timeout: Duration) -> Result<Vec<Message>> {
-        match self.raw.receive_batch(max, Some(nanoseconds(timeout))) {
-            Ok(received) => Ok(messages(received)),
-            Err(code) => Err(timed_out(code.into())),
-        }
+        let received = self.receive_up_to(max, Some(nanoseconds(timeout)));
+        received.map_err(|code| timed_out(code.into()))
     }
 
     /// As [`receive_batch`](Self::receive_batch), what is there, which may be none. Does not
@@ -393,11 +416,29 @@ impl Queue {
     ///
     /// As [`try_receive`](Self::try_receive).
     pub fn try_receive_batch(&self, max: u32) -> Result<Vec<Message>> {
-        match self.raw.receive_batch(max, Some(0)) {
-            Ok(received) => Ok(messages(received)),
+        match self.receive_up_to(max, Some(0)) {
             Err(raw::ErrorCode::Busy) => Ok(Vec::new()),
-            Err(code) => Err(code.into()),
+            received => Ok(received?),
         }
+    }
+
+    fn receive_up_to(
+        &self,
+        max: u32,
+        timeout: Option<u64>,
+    ) -> std::result::Result<Vec<Message>, raw::ErrorCode> {
+        #[cfg(feature = "direct")]
+        if let Ok(limits) = self.limits() {
+            let longest = limits.max_message_size as usize;
+            let max = max.min(limits.max_messages);
+            let message = |payload, priority| Message { payload, priority };
+            let received = direct::receive_batch(self.number, longest, max, message);
+            if !received.is_empty() {
+                return Ok(received);
+            }
+        }
+        let received = self.raw.receive_batch(max, timeout)?;
+        Ok(received.into_iter().map(Message::from).collect())
     }
 
     /// Something to [poll](crate::poll) that is ready while the queue holds a message. Follow
@@ -439,10 +480,6 @@ fn batch<'a>(messages: impl IntoIterator<Item = (&'a [u8], u32)>) -> Vec<raw::Me
         .into_iter()
         .map(|(payload, priority)| raw::MessageParam { payload, priority })
         .collect()
-}
-
-fn messages(received: Vec<raw::MessageResult>) -> Vec<Message> {
-    received.into_iter().map(Message::from).collect()
 }
 
 /// A registration for the arrival of a message, from [`Queue::request_notification`].

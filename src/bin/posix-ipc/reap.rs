@@ -79,6 +79,8 @@ fn in_words(leftover: &Leftover, dry_run: bool) -> String {
         Reaped::GivenBack(count) => {
             format!("{kind}:{name}: {would}given back {count} times; {guest} held it")
         }
-        _ => format!("{kind}:{name}: left alone, because it could not be looked at or changed"),
+        _ => format!(
+            "{kind}:{name}: left alone, because it could not be looked at or changed; the next time it is tried again"
+        ),
     }
 }

@@ -19,6 +19,7 @@ fn main() {
         "memcpy" => memcpy(),
         "print" => print(),
         "private" => private(),
+        "charge" => charge(),
         "direct" => direct(),
         "watch" => watch(),
         what => panic!("{what}?"),
@@ -198,6 +199,20 @@ fn private() {
     assert_eq!(segment.u32(0).load().unwrap(), 7);
 }
 
+/// An object without a name and without a handle is there as long as a window of it is,
+/// and so takes the room of another.
+fn charge() {
+    let segment = Segment::create_new("/one", 4096).unwrap();
+    let window = segment.window(Access::ReadWrite).unwrap();
+    drop(segment);
+    Segment::unlink("/one").unwrap();
+    window.u32(0).unwrap().store(7, SeqCst);
+    let another = || Segment::create_new("/another", 4096);
+    assert_eq!(another().unwrap_err().kind(), ErrorKind::Quota);
+    drop(window);
+    another().unwrap();
+}
+
 /// Looks at a word until it is gone.
 fn watch() {
     let window = window();
@@ -249,4 +264,23 @@ fn direct() {
     assert_eq!(&buffer[..4], b"high");
     assert_eq!(jobs.receive_into(&mut buffer).unwrap(), (3, 1));
     assert!(jobs.try_receive().unwrap().is_none());
+
+    let one = [(&b"one"[..], 1)];
+    assert_eq!(jobs.try_send_batch([]).unwrap(), 0);
+    assert_eq!(jobs.try_receive_batch(5).unwrap(), []);
+    // Those before the one that is too long, or has no room.
+    assert_eq!(jobs.send_batch([one[0], (b"123456789", 2)]).unwrap(), 1);
+    assert_eq!(jobs.try_send_batch([(&b""[..], 3), one[0]]).unwrap(), 1);
+    assert_eq!(jobs.try_send_batch(one).unwrap(), 0);
+    let late = jobs.send_batch_timeout(one, Duration::from_millis(1));
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
+    let received = jobs.receive_batch(1).unwrap();
+    assert_eq!(received[0].as_parts(), (&b""[..], 3));
+    assert_eq!(jobs.send_batch(one).unwrap(), 1);
+    let received = jobs.receive_batch(u32::MAX).unwrap();
+    assert_eq!(received.len(), 2);
+    assert!(received.iter().all(|message| message.as_parts() == one[0]));
+    assert_eq!(jobs.send_batch([one[0]; 2]).unwrap(), 2);
+    assert_eq!(jobs.receive_batch(0).unwrap().len(), 0);
+    assert_eq!(jobs.receive_batch(2).unwrap().len(), 2);
 }
