@@ -264,7 +264,9 @@ impl fmt::Display for Report {
                 least,
                 most,
             } = fact;
-            write!(f, "{name:55} {value:>12.1} {unit:7}")?;
+            // Next to a goal of 1.05, a tenth says nothing.
+            let digits = if *value < 10.0 { 2 } else { 1 };
+            write!(f, "{name:55} {value:>12.digits$} {unit:7}")?;
             if fact.has_goal() {
                 let mark = if fact.is_met() { "ok" } else { "MISSED" };
                 let bound = if most.is_finite() {

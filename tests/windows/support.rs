@@ -153,6 +153,7 @@ pub fn mappings(file: &str) -> usize {
 
 /// Runs a closure in a process of its own, and checks that it ends well. The closure
 /// must do nothing but compute: other threads of this process may have held locks.
+/// It ends with the value, also when the test panics.
 pub struct Process(libc::pid_t);
 
 impl Process {
@@ -170,9 +171,20 @@ impl Process {
     }
 
     pub fn join(self) {
+        assert_eq!(std::mem::ManuallyDrop::new(self).wait(), 0);
+    }
+
+    fn wait(&self) -> libc::c_int {
         let mut status = 0;
         assert_eq!(unsafe { libc::waitpid(self.0, &mut status, 0) }, self.0);
-        assert_eq!(status, 0);
+        status
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+        self.wait();
     }
 }
 

@@ -5,9 +5,11 @@
 
 #![allow(unsafe_code)]
 
-pub(crate) use crate::bindings::posix::ipc::direct::{
-    queue_number, release, segment_number, semaphore_number, send, send_batch, try_acquire, write,
+use crate::bindings::posix::ipc::direct as raw;
+pub(crate) use raw::{
+    queue_number, release, segment_number, semaphore_number, send, try_acquire, write,
 };
+use std::cell::RefCell;
 
 // The imports that the generated bindings leave out, see `guest-sdk/bindings`: the host
 // changes the buffers.
@@ -57,47 +59,64 @@ pub(crate) fn receive_into(queue: u32, buffer: &mut [u8]) -> Option<(usize, u32)
 /// The bytes that stand before the payload in a batch: the length and the priority.
 const HEAD: usize = 8;
 
-/// Messages, given as payload and priority, as `send_batch` takes them.
-pub(crate) fn packed<'a>(messages: impl Iterator<Item = (&'a [u8], u32)> + Clone) -> Vec<u8> {
-    let length = messages.clone().map(|(payload, _)| HEAD + payload.len());
-    let mut packed = Vec::with_capacity(length.sum());
-    for (payload, priority) in messages {
-        // Memory has 32 bits, and so has every length.
-        packed.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-        packed.extend_from_slice(&priority.to_le_bytes());
-        packed.extend_from_slice(payload);
-    }
-    packed
+thread_local! {
+    /// Room for a batch, which is kept: to allocate it takes as long as the call.
+    static BATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Receives up to `max` messages that are at most `longest` bytes long, or as many as fit
-/// into a buffer, and gives each as payload and priority.
+/// No longer room is kept, nor taken for more messages than one.
+const LONGEST: usize = 1 << 20;
+
+/// Calls with room for a batch. The call must not do so itself.
+fn with_room<R>(call: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    BATCH.with_borrow_mut(|room| {
+        room.clear();
+        let result = call(room);
+        room.shrink_to(LONGEST);
+        result
+    })
+}
+
+/// Sends messages, given as payload and priority, and gives how many.
+pub(crate) fn send_batch<'a>(queue: u32, messages: impl Iterator<Item = (&'a [u8], u32)>) -> usize {
+    with_room(|packed| {
+        for (payload, priority) in messages {
+            // Memory has 32 bits, and so has every length.
+            packed.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+            packed.extend_from_slice(&priority.to_le_bytes());
+            packed.extend_from_slice(payload);
+        }
+        raw::send_batch(queue, packed) as usize
+    })
+}
+
+/// Receives up to `max` messages that are at most `longest` bytes long, or as many as there
+/// is room for, and gives each as payload and priority.
 pub(crate) fn receive_batch<M>(
     queue: u32,
     longest: usize,
     max: u32,
     message: impl Fn(Vec<u8>, u32) -> M,
 ) -> Vec<M> {
-    // More is worth no longer buffer: the call is the smallest part by far.
-    const BUFFER: usize = 1 << 20;
     let slot = HEAD + longest;
-    let room = slot * (max as usize).clamp(1, (BUFFER / slot).max(1));
-    let mut buffer = Vec::<u8>::with_capacity(room);
-    // SAFETY: the host writes at most `room` bytes to the buffer.
-    let count = unsafe { import_receive_batch(queue, buffer.as_mut_ptr(), room, max) };
-    let mut messages = Vec::with_capacity(count as usize);
-    let mut start = buffer.as_ptr();
-    for _ in 0..count {
-        // SAFETY: the host wrote this many messages to the buffer, one after the other, of
-        // each the length, the priority, and the payload of that length.
-        let (payload, priority) = unsafe {
-            let [length, priority] =
-                [0, 4].map(|at| u32::from_le_bytes(start.add(at).cast::<[u8; 4]>().read()));
-            let payload = std::slice::from_raw_parts(start.add(HEAD), length as usize);
-            start = start.add(HEAD + payload.len());
-            (payload, priority)
+    let length = slot * (max as usize).clamp(1, (LONGEST / slot).max(1));
+    with_room(|room| {
+        room.reserve(length);
+        // SAFETY: the host writes at most `length` bytes to the room.
+        let count = unsafe { import_receive_batch(queue, room.as_mut_ptr(), length, max) };
+        let mut start = room.as_ptr();
+        let next = |_| {
+            // SAFETY: the host wrote this many messages, one after the other, of each the
+            // length, the priority, and the payload of that length.
+            let (payload, priority) = unsafe {
+                let [length, priority] =
+                    [0, 4].map(|at| u32::from_le_bytes(start.add(at).cast::<[u8; 4]>().read()));
+                let payload = std::slice::from_raw_parts(start.add(HEAD), length as usize);
+                start = start.add(HEAD + payload.len());
+                (payload, priority)
+            };
+            message(payload.to_vec(), priority)
         };
-        messages.push(message(payload.to_vec(), priority));
-    }
-    messages
+        (0..count).map(next).collect()
+    })
 }

@@ -380,7 +380,7 @@ impl Queue {
         #[cfg(feature = "direct")]
         {
             let parts = messages.iter().map(|one| (one.payload, one.priority));
-            direct::send_batch(self.number, &direct::packed(parts)) as usize
+            direct::send_batch(self.number, parts)
         }
         #[cfg(not(feature = "direct"))]
         {
