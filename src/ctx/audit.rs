@@ -94,7 +94,6 @@ impl IpcCtx {
 
     /// Whether a handle may be used so, where that is not known to be [`Use::Allowed`]. By
     /// then it is, if it may.
-    #[cold]
     pub(crate) fn check_use(&mut self, state: &Cell<Use>, deed: Deed<'_>) -> Result<(), Error> {
         if state.get() == Use::Denied {
             let kind = deed.kind.unwrap_or(Kind::Semaphore);

@@ -150,19 +150,27 @@ impl Semaphore {
     fn check_wait(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
         match self.wait.get() {
             Use::Allowed => Ok(()),
-            _ => ctx.check_use(&self.wait, self.deed(Operation::Wait, &[Right::Wait])),
+            _ => self.use_first(ctx, &self.wait, Operation::Wait, Right::Wait),
         }
     }
 
     fn check_post(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
         match self.post.get() {
             Use::Allowed => Ok(()),
-            _ => ctx.check_use(&self.post, self.deed(Operation::Post, &[Right::Post])),
+            _ => self.use_first(ctx, &self.post, Operation::Post, Right::Post),
         }
     }
 
-    fn deed<'a>(&'a self, operation: Operation, rights: &'a [Right]) -> Deed<'a> {
-        Deed::new(operation, KIND, &self.name).with_rights(rights)
+    #[cold]
+    fn use_first(
+        &self,
+        ctx: &mut IpcCtx,
+        state: &Cell<Use>,
+        operation: Operation,
+        right: Right,
+    ) -> Result<(), Error> {
+        let deed = Deed::new(operation, KIND, &self.name);
+        ctx.check_use(state, deed.with_rights(&[right]))
     }
 
     /// Whatever the grant says: public for the benchmark of what the check costs.
