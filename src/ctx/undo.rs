@@ -48,6 +48,8 @@ impl Held {
         taken: Reservation,
         charge: Option<Arc<Charge>>,
     ) -> Self {
+        // Between crossing out a token and the release nobody should be killed.
+        Semaphore::prepare_release();
         Self {
             semaphore,
             count: AtomicU32::new(0),

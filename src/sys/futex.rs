@@ -218,7 +218,7 @@ pub(crate) fn semaphores_have_words() -> bool {
     *HAS_WAITV.get_or_init(has_waitv) && semaphore_layout_is_known()
 }
 
-fn semaphore_layout_is_known() -> bool {
+pub(super) fn semaphore_layout_is_known() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     if let Some(&answer) = ANSWER.get() {
         return answer;

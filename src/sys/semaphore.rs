@@ -151,6 +151,12 @@ impl Semaphore {
         self.whole(unsafe { wait_in_library(self.raw.as_ptr(), limit) })
     }
 
+    /// Does what else the first [`release`](Self::release) of a process takes, which is long
+    /// beside the release itself.
+    pub(crate) fn prepare_release() {
+        futex::semaphore_layout_is_known();
+    }
+
     /// What `sem_post` does, and the C library's own only where its semaphores are not
     /// known: it ends the process when what a peer has written into the semaphore makes
     /// the system call in it fail.
