@@ -2,6 +2,7 @@
 
 use super::{FOREVER, scratch};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -21,6 +22,14 @@ pub fn posix_ipc() -> Command {
         .env("XDG_CACHE_HOME", folder("cache"))
         .env_remove("POSIX_IPC_LOG")
         .stdin(Stdio::null());
+    // Tests may be run by what ignores this, as `nohup` does, and so would the command.
+    // SAFETY: to call `signal` between `fork` and `exec` is allowed.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            Ok(())
+        });
+    }
     command
 }
 
