@@ -1,12 +1,16 @@
 //! The interface `message-queue`.
 
+mod notification;
+
+pub use notification::Notification;
+
 use super::open::{
     asked, audited_open, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
 };
 use super::packed;
 use crate::audit::Operation;
 use crate::bindings::posix::ipc::message_queue::{
-    Attributes, Host, HostNotification, HostQueue, Message, QueueLimits,
+    Attributes, Host, HostQueue, Message, QueueLimits,
 };
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
 use crate::ctx::{Charge, Deed, IpcCtx, IpcCtxView, Permit, Stake};
@@ -16,8 +20,7 @@ use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys::limits::{self, Refusal};
 use crate::sys::message_queue::{Direction, MessageQueue, QueueSize};
-use crate::sys::notification::Registration;
-use crate::wait::{self, Patience, PollableQueue};
+use crate::wait::{Patience, PollableQueue};
 use std::sync::Arc;
 use wasmtime::component::{Resource as Handle, ResourceTable};
 use wasmtime_wasi::async_trait;
@@ -34,16 +37,6 @@ pub struct Queue {
     room: Vec<u8>,
     stake: Arc<Stake>,
     _entry: Entry,
-}
-
-/// A guest's registration for the arrival of a message.
-pub struct Notification {
-    raw: Arc<Registration>,
-    /// The queue's.
-    name: String,
-    stake: Arc<Stake>,
-    /// The registration lasts as long as the queue is open.
-    queue: Arc<Stake>,
 }
 
 const KIND: Kind = Kind::MessageQueue;
@@ -177,29 +170,6 @@ impl HostQueue for IpcCtxView<'_> {
     }
 }
 
-impl HostNotification for IpcCtxView<'_> {
-    fn delivered(&mut self, this: Handle<Notification>) -> wasmtime::Result<bool> {
-        Ok(self.table.get(&this)?.raw.is_delivered())
-    }
-
-    fn subscribe(&mut self, this: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
-        let notification = self.table.get(&this)?;
-        let pollable = self.ctx.reserve_pollable(KIND, &notification.name)?;
-        let told = self.table.push(Told {
-            raw: notification.raw.clone(),
-            _stakes: [notification.stake.clone(), notification.queue.clone()],
-            _pollable: pollable,
-        })?;
-        subscribe(self.table, told).map_err(Error::Trap)
-    }
-
-    fn drop(&mut self, this: Handle<Notification>) -> wasmtime::Result<()> {
-        // Not left to the last share: a pollable may have one.
-        self.table.delete(this)?.raw.cancel();
-        Ok(())
-    }
-}
-
 impl IpcCtxView<'_> {
     fn open_queue(
         &mut self,
@@ -232,24 +202,6 @@ impl IpcCtxView<'_> {
         let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
         let handle = self.push_queue(raw, permit, access, handle, charge)?;
         Ok((handle, is_new))
-    }
-
-    fn notification(&mut self, this: &Handle<Queue>) -> Result<Handle<Notification>, Error> {
-        let queue = self.table.get(this)?;
-        // There is one registration in the whole system: it is the receiver's.
-        if !queue.may_receive {
-            return Err(ErrorCode::Access.into());
-        }
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let name = queue.name.clone();
-        let queue_stake = queue.stake.clone();
-        let raw = Registration::new(queue.raw.share())?.into();
-        Ok(self.table.push(Notification {
-            raw,
-            name,
-            stake: Stake::new(handle, None),
-            queue: queue_stake,
-        })?)
     }
 
     /// Sends without waiting.
@@ -601,19 +553,5 @@ impl Pollable for Ready {
             Side::Readable => self.queue.readable().await,
             Side::Writable => self.queue.writable().await,
         }
-    }
-}
-
-/// Ready once the message has arrived or the registration is given up.
-struct Told {
-    raw: Arc<Registration>,
-    _stakes: [Arc<Stake>; 2],
-    _pollable: Reservation,
-}
-
-#[async_trait]
-impl Pollable for Told {
-    async fn ready(&mut self) {
-        wait::told(&self.raw).await;
     }
 }

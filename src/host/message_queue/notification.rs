@@ -1,0 +1,83 @@
+//! Registrations for the arrival of a message.
+
+use super::{KIND, Queue};
+use crate::bindings::posix::ipc::message_queue::HostNotification;
+use crate::ctx::{IpcCtxView, Stake};
+use crate::error::{Error, ErrorCode};
+use crate::quota::{Reservation, Resource};
+use crate::sys::notification::Registration;
+use crate::wait;
+use std::sync::Arc;
+use wasmtime::component::Resource as Handle;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+
+/// A guest's registration for the arrival of a message.
+pub struct Notification {
+    raw: Arc<Registration>,
+    /// The queue's.
+    name: String,
+    stake: Arc<Stake>,
+    /// The registration lasts as long as the queue is open.
+    queue: Arc<Stake>,
+}
+
+impl HostNotification for IpcCtxView<'_> {
+    fn delivered(&mut self, this: Handle<Notification>) -> wasmtime::Result<bool> {
+        Ok(self.table.get(&this)?.raw.is_delivered())
+    }
+
+    fn subscribe(&mut self, this: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
+        let notification = self.table.get(&this)?;
+        let pollable = self.ctx.reserve_pollable(KIND, &notification.name)?;
+        let told = self.table.push(Told {
+            raw: notification.raw.clone(),
+            _stakes: [notification.stake.clone(), notification.queue.clone()],
+            _pollable: pollable,
+        })?;
+        subscribe(self.table, told).map_err(Error::Trap)
+    }
+
+    fn drop(&mut self, this: Handle<Notification>) -> wasmtime::Result<()> {
+        // Not left to the last share: a pollable may have one.
+        self.table.delete(this)?.raw.cancel();
+        Ok(())
+    }
+}
+
+impl IpcCtxView<'_> {
+    pub(super) fn notification(
+        &mut self,
+        this: &Handle<Queue>,
+    ) -> Result<Handle<Notification>, Error> {
+        let queue = self.table.get(this)?;
+        // There is one registration in the whole system: it is the receiver's.
+        if !queue.may_receive {
+            return Err(ErrorCode::Access.into());
+        }
+        let handle = self.ctx.reserve(Resource::Handles, 1)?;
+        let name = queue.name.clone();
+        let queue_stake = queue.stake.clone();
+        let raw = Registration::new(queue.raw.share())?.into();
+        Ok(self.table.push(Notification {
+            raw,
+            name,
+            stake: Stake::new(handle, None),
+            queue: queue_stake,
+        })?)
+    }
+}
+
+/// Ready once the message has arrived or the registration is given up.
+struct Told {
+    raw: Arc<Registration>,
+    _stakes: [Arc<Stake>; 2],
+    _pollable: Reservation,
+}
+
+#[async_trait]
+impl Pollable for Told {
+    async fn ready(&mut self) {
+        wait::told(&self.raw).await;
+    }
+}
