@@ -5,7 +5,7 @@ TOOLS := $(or $(POSIX_IPC_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/posix-ip
 GUEST_TARGET := $(CURDIR)/target/guests
 WITH_GUEST_TOOLS := . $(TOOLS)/env.sh && export RUSTC="$${POSIX_IPC_GUEST_RUSTC:-rustc}" &&
 GUEST_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)
-# Guests with atomics in windows.
+# Guests with atomics in mappings.
 WITH_ATOMICS := CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS="-C target-feature=+atomics"
 ATOMICS_CARGO := --release --target wasm32-wasip2 --target-dir $(GUEST_TARGET)-atomics
 # What is not a guest itself, but of their side.
@@ -65,7 +65,7 @@ deny: ## Licences, sources, duplicates and known advisories of the dependencies
 guests: setup-rust relay ## The guests of the tests and examples
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path tests/guest/Cargo.toml
-	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path tests/windows/guest/Cargo.toml
+	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path tests/mappings/guest/Cargo.toml
 
 # The C library goes to $(GUEST_TARGET)/c, where guest-sdk/c/posix-ipc-cc looks for it.
 relay: setup-c setup-go setup-rust ## The example relay, in its compiled languages
@@ -85,7 +85,7 @@ target/runtimes/python.wasm: $(WIT) $(shell find guest-sdk/python/src guest-sdk/
 target/runtimes/js.wasm: $(shell find guest-sdk/js guest-sdk/rust -path '*/target' -prune -o -type f -print)
 	guest-sdk/js/build-runtime $@
 
-engines: ## Windows on engines that cannot have them: builds another wasmtime
+engines: ## Mappings on engines that cannot have them: builds another wasmtime
 	cargo test --manifest-path tests/engines/Cargo.toml --target-dir target/engines
 
 bench: setup ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"

@@ -18,7 +18,7 @@ wasmtime::component::bindgen!({
         "wasi:io": wasmtime_wasi::p2::bindings::io,
         "posix:ipc/semaphore.semaphore": crate::host::semaphore::Semaphore,
         "posix:ipc/shared-memory.segment": crate::host::shared_memory::Segment,
-        "posix:ipc/windows.window": crate::host::windows::Window,
+        "posix:ipc/mappings.mapping": crate::host::mappings::Mapping,
         "posix:ipc/message-queue.queue": crate::host::message_queue::Queue,
         "posix:ipc/message-queue.notification": crate::host::message_queue::Notification,
     },

@@ -1,36 +1,36 @@
 //! Who is who: the host (one in a process, shared), and the context of one guest
 //! with its grants, its quota and what it has created.
 
-mod audit;
+mod access;
 mod created;
-mod notices;
+mod limiter;
+mod log_dedup;
 mod permit;
-mod store;
 mod undo;
 
-pub(crate) use audit::{Deed, Use};
-pub(crate) use created::{Charge, Stake};
+pub(crate) use access::{AccessRequest, RightState};
+pub(crate) use created::{Charge, OpenCharge};
+pub use limiter::limit_store;
 pub(crate) use permit::Permit;
-pub use store::limit_store;
 pub(crate) use undo::Held;
 
 use crate::audit::{AuditEvent, Operation};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, GrantError, Grants, Kind, PrivateNamespace, Right};
-use crate::ledger::{Folder, GuestLedger, Ledger};
+use crate::ledger::{GuestLedger, Ledger, LedgerDir};
+use crate::mappings::{Mappings, OpenMappings};
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
 use crate::random;
 use crate::sys::limits::Refusal;
 use crate::sys::semaphore::Semaphore;
-use crate::wait::{Canceller, Patience, WaitStrategy, Waits};
-use crate::windows::{OpenWindows, Windows};
-use audit::Audit;
+use crate::wait::{Canceller, WaitMode, WaitStrategy, Waits};
+use access::Audit;
 use created::Created;
-use notices::{Notice, Notices};
+use limiter::Memory;
+use log_dedup::{LogDecision, LogDedup};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::Memory;
 use undo::Undo;
 use wasmtime::Trap;
 use wasmtime::component::ResourceTable;
@@ -47,7 +47,7 @@ pub struct IpcHost {
 struct Shared {
     waits: Waits,
     ledger: Result<Option<Arc<Ledger>>, io::Error>,
-    windows: Option<Windows>,
+    mappings: Option<Mappings>,
 }
 
 impl IpcHost {
@@ -62,7 +62,7 @@ impl IpcHost {
             strategy: WaitStrategy::default(),
             inline: Duration::from_micros(50),
             ledger: None,
-            windows: None,
+            mappings: None,
         }
     }
 
@@ -82,8 +82,8 @@ impl IpcHost {
         &self.shared.waits
     }
 
-    pub(crate) fn windows(&self) -> Option<&Windows> {
-        self.shared.windows.as_ref()
+    pub(crate) fn mappings(&self) -> Option<&Mappings> {
+        self.shared.mappings.as_ref()
     }
 }
 
@@ -99,8 +99,8 @@ impl Default for IpcHost {
 pub struct IpcHostBuilder {
     strategy: WaitStrategy,
     inline: Duration,
-    ledger: Option<Folder>,
-    windows: Option<Windows>,
+    ledger: Option<LedgerDir>,
+    mappings: Option<Mappings>,
 }
 
 impl IpcHostBuilder {
@@ -122,22 +122,22 @@ impl IpcHostBuilder {
     /// Writes down in this folder what the guests create and hold, so that
     /// [`ledger::reap`](crate::ledger::reap) can clean up after a host that was
     /// killed. Without a ledger nothing is written anywhere.
-    pub fn ledger(mut self, folder: Folder) -> Self {
+    pub fn ledger(mut self, folder: LedgerDir) -> Self {
         self.ledger = Some(folder);
         self
     }
 
     /// Lets guests map objects into their memory where their grants say `map`: those
     /// of the engine that was configured for it.
-    pub fn windows(mut self, windows: Windows) -> Self {
-        self.windows = Some(windows);
+    pub fn mappings(mut self, mappings: Mappings) -> Self {
+        self.mappings = Some(mappings);
         self
     }
 
     /// The host. If the ledger cannot be started the log says so, as does
     /// [`IpcHost::ledger_error`], and the host works without one.
     pub fn build(self) -> IpcHost {
-        let start = |folder: Folder| {
+        let start = |folder: LedgerDir| {
             Ledger::create(&folder).inspect_err(|error| {
                 tracing::warn!(
                     "no ledger ({error}): if this process is killed, what its guests \
@@ -149,7 +149,7 @@ impl IpcHostBuilder {
             shared: Arc::new(Shared {
                 waits: Waits::new(self.strategy, self.inline),
                 ledger: self.ledger.map(start).transpose(),
-                windows: self.windows,
+                mappings: self.mappings,
             }),
         }
     }
@@ -171,13 +171,13 @@ pub struct IpcCtx {
     created: Created,
     undo: Undo,
     ledger: GuestLedger,
-    windows: OpenWindows,
+    mappings: OpenMappings,
     /// Room for what is read, kept from one time to the next.
     spare: Arc<Vec<u8>>,
     canceller: Canceller,
     memory: Memory,
-    denials: Notices,
-    limits: Mutex<Notices>,
+    denials: LogDedup,
+    limits: Mutex<LogDedup>,
     audit: Option<Box<Audit>>,
 }
 
@@ -199,7 +199,7 @@ impl IpcCtx {
     }
 
     /// Adds to a guest's trap what only this context knows: that the access which
-    /// ended the guest was to a window of which a peer has shrunk the object. Every
+    /// ended the guest was to a mapping of which a peer has shrunk the object. Every
     /// other error comes back as it is.
     ///
     /// Ask before the guest's handles are gone, that is, while its
@@ -208,7 +208,7 @@ impl IpcCtx {
         if error.downcast_ref() != Some(&Trap::MemoryOutOfBounds) {
             return error;
         }
-        match self.windows.fault() {
+        match self.mappings.fault() {
             Some(fault) => error.context(fault),
             None => error,
         }
@@ -254,18 +254,18 @@ impl IpcCtx {
     }
 
     /// The wait that the guest asks for, not longer than its quota allows.
-    pub(crate) fn patience(&self, timeout: Option<u64>) -> Patience {
+    pub(crate) fn wait_mode(&self, timeout: Option<u64>) -> WaitMode {
         let longest = self.usage.quota().wait;
         let longest = longest.map(|wait| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
-        Patience::new(timeout.into_iter().chain(longest).min())
+        WaitMode::new(timeout.into_iter().chain(longest).min())
     }
 
     pub(crate) fn spare(&mut self) -> &mut Arc<Vec<u8>> {
         &mut self.spare
     }
 
-    pub(crate) fn open_windows_mut(&mut self) -> &mut OpenWindows {
-        &mut self.windows
+    pub(crate) fn open_mappings_mut(&mut self) -> &mut OpenMappings {
+        &mut self.mappings
     }
 
     /// Takes from the guest's quota, or tells it and the log that there is no more.
@@ -278,7 +278,7 @@ impl IpcCtx {
     /// Takes a pollable of an object from the guest's quota.
     pub(crate) fn reserve_pollable(&self, kind: Kind, name: &str) -> Result<Reservation, Error> {
         let taken = self.reserve(Resource::Pollables, 1);
-        self.audited_limit(Deed::new(Operation::Subscribe, kind, name), taken)
+        self.audited_limit(AccessRequest::new(Operation::Subscribe, kind, name), taken)
     }
 
     /// Takes one object from the guest's quota and from its grant's own limit.
@@ -333,14 +333,14 @@ impl IpcCtx {
             let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
             limits.add(line)
         };
-        if matches!(notice, Notice::Nothing) {
+        if matches!(notice, LogDecision::Nothing) {
             return;
         }
         tracing::warn!(target: "posix_ipc::quota", guest = %self.label, "{line}");
-        if matches!(notice, Notice::SayAsLast) {
+        if matches!(notice, LogDecision::SayAsLast) {
             tracing::warn!(
                 target: "posix_ipc::quota", guest = %self.label,
-                "{} different limits met; later ones are not logged", Notices::MOST,
+                "{} different limits met; later ones are not logged", LogDedup::MOST,
             );
         }
     }
@@ -433,7 +433,7 @@ impl IpcCtx {
     ) {
         let line = self.grants.denial(kind, name, rights, created).to_string();
         let notice = self.denials.add(&line);
-        if matches!(notice, Notice::Nothing) {
+        if matches!(notice, LogDecision::Nothing) {
             return;
         }
         if optional {
@@ -441,10 +441,10 @@ impl IpcCtx {
         } else {
             tracing::warn!(target: "posix_ipc::denied", guest = %self.label, "{line}");
         }
-        if matches!(notice, Notice::SayAsLast) {
+        if matches!(notice, LogDecision::SayAsLast) {
             tracing::warn!(
                 target: "posix_ipc::denied", guest = %self.label,
-                "{} different uses denied; later ones are not logged", Notices::MOST,
+                "{} different uses denied; later ones are not logged", LogDedup::MOST,
             );
         }
     }
@@ -540,11 +540,11 @@ impl IpcCtxBuilder {
             usage: Usage::new(self.quota),
             created: Created::default(),
             undo: Undo::default(),
-            windows: OpenWindows::default(),
+            mappings: OpenMappings::default(),
             spare: Arc::default(),
             canceller: Canceller::new(),
             memory: Memory::default(),
-            denials: Notices::default(),
+            denials: LogDedup::default(),
             limits: Mutex::default(),
             audit: self.audit,
         })

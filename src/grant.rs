@@ -5,7 +5,7 @@
 //! every right that it uses. [`Grants`] is what one guest has been given.
 //!
 //! ```
-//! use wasmtime_posix_ipc::grant::{Access, Grant, GrantError, Grants, Kind, Life, Right};
+//! use wasmtime_posix_ipc::grant::{Access, Grant, GrantError, Grants, Kind, Lifecycle, Right};
 //!
 //! // What `--mq /jobs,recv` says, and the same from Rust.
 //! let grant = Grant::parse(Kind::MessageQueue, "/jobs,recv")?;
@@ -13,7 +13,7 @@
 //!
 //! let mut grants = Grants::new();
 //! grants.add(grant)?;
-//! grants.add(Grant::shared_memory("/render.*")?.with_life(Life::Create)?)?;
+//! grants.add(Grant::shared_memory("/render.*")?.with_lifecycle(Lifecycle::Create)?)?;
 //!
 //! let found = grants.find(Kind::SharedMemory, "/render.7")?.expect("is granted");
 //! assert!(found.grant.allows(Right::Create, false));
@@ -33,7 +33,7 @@
 //! | `NAME` | one object (`/jobs`), or all that start alike (`/render.*`): a star at the end, behind `.`, `-` or `_` |
 //! | `GUEST` | the name under which the guest knows the object, for one object only |
 //! | access | `sem`: `use`, `wait` or `post`; `shm`: `rw` or `ro`; `mq`: `both`, `recv` or `send`; the first is the default |
-//! | life | `open` (default): use what exists; `create`: also create, and resize, truncate and unlink what the guest itself created; `own`: also resize, truncate and unlink what others created. To resize needs `rw` besides |
+//! | lifecycle | `open` (default): use what exists; `create`: also create, and resize, truncate and unlink what the guest itself created; `own`: also resize, truncate and unlink what others created. To resize needs `rw` besides |
 //! | `max=N` | how many objects may exist at one time that the guest created under this grant |
 //! | `max-size=SIZE` | `shm`: the largest size that the guest may give an object |
 //! | `max-msgs=N`, `max-msg-size=SIZE` | `mq`: the largest queue that the guest may create |
@@ -60,7 +60,7 @@ pub use denial::Denial;
 pub use error::GrantError;
 pub use name::{Name, NameError, Pattern, Prefix};
 pub use needs::Needs;
-pub use rights::{Access, Kind, Life, Right};
+pub use rights::{Access, Kind, Lifecycle, Right};
 pub use set::{Found, Grants, PrivateNamespace};
 
 /// What a guest may do with one object, or with all whose names start alike.
@@ -72,7 +72,7 @@ pub struct Grant {
     pattern: Pattern,
     guest_name: Option<Name>,
     access: Access,
-    life: Life,
+    lifecycle: Lifecycle,
     max_objects: Option<u64>,
     max_size: Option<u64>,
     max_messages: Option<u32>,
@@ -111,7 +111,7 @@ impl Grant {
             access: Access::default_of(pattern.kind()),
             pattern,
             guest_name: None,
-            life: Life::default(),
+            lifecycle: Lifecycle::default(),
             max_objects: None,
             max_size: None,
             max_messages: None,
@@ -147,8 +147,8 @@ impl Grant {
     }
 
     /// Lets the guest create objects, and remove them.
-    pub fn with_life(mut self, life: Life) -> Result<Self, GrantError> {
-        self.life = life;
+    pub fn with_lifecycle(mut self, lifecycle: Lifecycle) -> Result<Self, GrantError> {
+        self.lifecycle = lifecycle;
         self.checked()
     }
 
@@ -223,7 +223,7 @@ impl Grant {
                 "\"map\" lets the guest take a semaphore and add to it; write it with \"use\"",
             );
         }
-        if self.keep && self.life == Life::Open {
+        if self.keep && self.lifecycle == Lifecycle::Open {
             return conflict("\"keep\" is about what the guest creates; add \"create\" or \"own\"");
         }
         Ok(self)
@@ -250,8 +250,8 @@ impl Grant {
     }
 
     /// What the guest may do with the existence of an object.
-    pub fn life(&self) -> Life {
-        self.life
+    pub fn lifecycle(&self) -> Lifecycle {
+        self.lifecycle
     }
 
     /// How many objects may exist that the guest created under this grant.
@@ -294,13 +294,13 @@ impl Grant {
     /// `created_by_guest` says that this guest created the object which the
     /// operation is about. Rights that the kind does not know are never allowed.
     pub fn allows(&self, right: Right, created_by_guest: bool) -> bool {
-        let may_alter = match self.life {
-            Life::Open => false,
-            Life::Create => created_by_guest,
-            Life::Own => true,
+        let may_alter = match self.lifecycle {
+            Lifecycle::Open => false,
+            Lifecycle::Create => created_by_guest,
+            Lifecycle::Own => true,
         };
         match right {
-            Right::Create => self.life != Life::Open,
+            Right::Create => self.lifecycle != Lifecycle::Open,
             Right::Unlink => may_alter,
             Right::Resize => may_alter && self.access == Access::ReadWrite,
             Right::Map => self.map,
@@ -343,11 +343,11 @@ mod tests {
     pub(super) fn every_grant(kind: Kind, pattern: &str) -> Vec<Grant> {
         let mut grants = Vec::new();
         for access in Access::ALL.into_iter().filter(|a| a.kind() == kind) {
-            for life in Life::ALL {
+            for lifecycle in Lifecycle::ALL {
                 for options in 0..8 {
                     let grant = Grant {
                         access,
-                        life,
+                        lifecycle,
                         undo: options & 1 != 0,
                         map: options & 2 != 0,
                         keep: options & 4 != 0,
@@ -382,19 +382,25 @@ mod tests {
     #[test]
     fn each_life_allows_what_it_says() {
         let rights = [Right::Create, Right::Resize, Right::Unlink];
-        let table = |life| {
-            let grant = Grant::shared_memory("/a").unwrap().with_life(life).unwrap();
+        let table = |lifecycle| {
+            let grant = Grant::shared_memory("/a")
+                .unwrap()
+                .with_lifecycle(lifecycle)
+                .unwrap();
             [false, true].map(|created| rights.map(|right| grant.allows(right, created)))
         };
         assert_eq!(
-            table(Life::Open),
+            table(Lifecycle::Open),
             [[false, false, false], [false, false, false]]
         );
         assert_eq!(
-            table(Life::Create),
+            table(Lifecycle::Create),
             [[true, false, false], [true, true, true]]
         );
-        assert_eq!(table(Life::Own), [[true, true, true], [true, true, true]]);
+        assert_eq!(
+            table(Lifecycle::Own),
+            [[true, true, true], [true, true, true]]
+        );
     }
 
     #[test]
@@ -429,11 +435,11 @@ mod tests {
             sem().with_map().unwrap().with_undo(),
             sem().with_map().unwrap().with_access(Access::Wait),
             sem().with_access(Access::Post).unwrap().with_map(),
-            mq().with_life(Life::Own)
+            mq().with_lifecycle(Lifecycle::Own)
                 .unwrap()
                 .with_keep()
                 .unwrap()
-                .with_life(Life::Open),
+                .with_lifecycle(Lifecycle::Open),
             Grant::message_queue("/a.*").unwrap().with_guest_name("/b"),
             mq().with_guest_name("/b.*"),
             mq().with_guest_name("b"),

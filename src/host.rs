@@ -1,15 +1,15 @@
 //! The WIT interfaces on top of the rest: one file for each. They ask [`crate::ctx`]
 //! whether and how much, call [`crate::sys`] and [`crate::wait`], and convert.
 
-mod bulk;
 mod direct;
 mod limits;
+pub(crate) mod mappings;
 pub(crate) mod message_queue;
 mod open;
+mod overrides;
 mod packed;
 pub(crate) mod semaphore;
 pub(crate) mod shared_memory;
-pub(crate) mod windows;
 
 use crate::bindings::posix::ipc;
 use crate::ctx::{IpcCtxView, IpcView};
@@ -34,12 +34,12 @@ pub fn add_to_linker<T: IpcView + 'static>(linker: &mut Linker<T>) -> wasmtime::
     let shadowing = ipc::limits::add_to_linker::<_, Ipc>(linker, view).is_ok();
     ipc::semaphore::add_to_linker::<_, Ipc>(linker, view)?;
     ipc::shared_memory::add_to_linker::<_, Ipc>(linker, view)?;
-    ipc::windows::add_to_linker::<_, Ipc>(linker, view)?;
+    ipc::mappings::add_to_linker::<_, Ipc>(linker, view)?;
     ipc::message_queue::add_to_linker::<_, Ipc>(linker, view)?;
     let mut options = ipc::direct::LinkOptions::default();
     ipc::direct::add_to_linker::<_, Ipc>(linker, options.direct(true), view)?;
     linker.allow_shadowing(true);
-    let replaced = bulk::add_to_linker(linker);
+    let replaced = overrides::add_to_linker(linker);
     linker.allow_shadowing(shadowing);
     replaced
 }

@@ -8,12 +8,12 @@
 //! The file is a row of records of one size, described in `record.rs`. It is written through a
 //! mapping, which costs no system call and survives the death of the process.
 
-mod folder;
+mod dir;
 mod reap;
 mod record;
 
-pub use folder::Folder;
-pub use reap::{Holder, Leftover, Reaped, Survey, reap, survey};
+pub use dir::LedgerDir;
+pub use reap::{Holder, Leftover, Reaped, Scan, reap, scan};
 
 use crate::grant::Kind;
 use crate::sys::shared_memory::SharedMemory;
@@ -43,7 +43,7 @@ const STEP: u64 = 16;
 
 impl Ledger {
     /// Starts a ledger in a folder.
-    pub(crate) fn create(folder: &Folder) -> std::io::Result<Arc<Self>> {
+    pub(crate) fn create(folder: &LedgerDir) -> std::io::Result<Arc<Self>> {
         let (path, file) = folder.new_ledger()?;
         let file = SharedMemory::from_file(file.into(), true);
         let state = State {
@@ -257,7 +257,7 @@ impl Drop for Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::folder::Scratch;
+    use super::dir::Scratch;
     use super::*;
     use record::Contents;
 

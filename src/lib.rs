@@ -1,7 +1,7 @@
 //! POSIX named semaphores, shared memory and message queues for WebAssembly
 //! components that run in [`wasmtime`].
 //!
-//! A component talks to the native programs beside it through the machine's own
+//! A component talks to the native programs beside it through the host's own
 //! objects, and reaches only the names that it was granted. The interfaces are the WIT
 //! package `posix:ipc`; [`add_to_linker`] binds them.
 //!
@@ -103,12 +103,12 @@ mod error;
 pub mod grant;
 mod host;
 pub mod ledger;
+pub mod mappings;
 pub mod objects;
 pub mod quota;
 mod random;
 mod sys;
 mod wait;
-pub mod windows;
 
 /// What the command `posix-ipc` needs besides, for it alone.
 #[cfg(feature = "cli")]

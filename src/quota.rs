@@ -33,7 +33,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quota {
-    /// Open semaphores, segments and queues, windows and notifications: 256.
+    /// Open semaphores, segments and queues, mappings and notifications: 256.
     pub handles: u64,
     /// Objects that the guest created and that still have their name, and segments of
     /// others that it has grown: 64.
@@ -48,11 +48,11 @@ pub struct Quota {
     pub message_size: u64,
     /// Pollables: 1024.
     pub pollables: u64,
-    /// Windows: 64. Each takes two of the mappings that the system allows a process,
-    /// 65530 by default.
-    pub windows: u64,
+    /// Mappings of objects into the guest's memory: 64. Each takes two of the memory maps
+    /// that the system allows a process (`vm.max_map_count`, 65530 by default).
+    pub mappings: u64,
     /// Bytes of the objects that the guest has mapped into its memory: 1 GiB.
-    pub window_bytes: u64,
+    pub mapping_bytes: u64,
     /// Bytes of the guest's own memory, over all its memories and tables: 1 GiB. For the
     /// store to keep to it takes [`limit_store`](crate::limit_store).
     pub memory: u64,
@@ -71,8 +71,8 @@ impl Default for Quota {
             mq_bytes: 256 << 10,
             message_size: 64 << 10,
             pollables: 1024,
-            windows: 64,
-            window_bytes: 1 << 30,
+            mappings: 64,
+            mapping_bytes: 1 << 30,
             memory: 1 << 30,
             wait: None,
         }
@@ -92,10 +92,10 @@ pub enum Resource {
     MqBytes,
     /// See [`Quota::pollables`].
     Pollables,
-    /// See [`Quota::windows`].
-    Windows,
-    /// See [`Quota::window_bytes`].
-    WindowBytes,
+    /// See [`Quota::mappings`].
+    Mappings,
+    /// See [`Quota::mapping_bytes`].
+    MappingBytes,
     /// See [`Quota::memory`].
     Memory,
 }
@@ -107,8 +107,8 @@ impl Resource {
         Self::ShmBytes,
         Self::MqBytes,
         Self::Pollables,
-        Self::Windows,
-        Self::WindowBytes,
+        Self::Mappings,
+        Self::MappingBytes,
         Self::Memory,
     ];
 
@@ -119,8 +119,8 @@ impl Resource {
             Self::ShmBytes => quota.shm_bytes,
             Self::MqBytes => quota.mq_bytes,
             Self::Pollables => quota.pollables,
-            Self::Windows => quota.windows,
-            Self::WindowBytes => quota.window_bytes,
+            Self::Mappings => quota.mappings,
+            Self::MappingBytes => quota.mapping_bytes,
             Self::Memory => quota.memory,
         }
     }
@@ -132,8 +132,8 @@ impl Resource {
             Self::ShmBytes => "bytes of shared memory",
             Self::MqBytes => "bytes of queues",
             Self::Pollables => "pollables",
-            Self::Windows => "windows",
-            Self::WindowBytes => "bytes of windows",
+            Self::Mappings => "mappings",
+            Self::MappingBytes => "bytes of mappings",
             Self::Memory => "bytes of the guest's memory",
         }
     }
@@ -145,8 +145,8 @@ impl Resource {
             Self::ShmBytes => "--max-shm-bytes SIZE",
             Self::MqBytes => "--max-mq-bytes SIZE",
             Self::Pollables => "--max-pollables N",
-            Self::Windows => "--max-windows N",
-            Self::WindowBytes => "--max-window-bytes SIZE",
+            Self::Mappings => "--max-mappings N",
+            Self::MappingBytes => "--max-mapping-bytes SIZE",
             Self::Memory => "--max-memory SIZE",
         }
     }

@@ -1,13 +1,12 @@
 //! The command `posix-ipc`, from outside.
-#![cfg(feature = "cli")]
 
-mod support;
-
+use crate::support::{
+    Ended, Folder, Names, Native, Running, exists, guest, posix_ipc, repository, run,
+};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
-use support::{Ended, Folder, Names, Native, Running, exists, guest, posix_ipc, repository, run};
 
 /// A component that does nothing but run this body of a function, which returns 0 for
 /// success and may call `$exit` with a code.

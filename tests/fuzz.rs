@@ -2,7 +2,7 @@
 //! thousands more, the same ones each time.
 
 #[path = "../fuzz/src/lib.rs"]
-mod fuzz;
+mod targets;
 
 use std::path::Path;
 
@@ -52,20 +52,20 @@ fn random_bytes(seed: u64) -> Vec<u8> {
 
 #[test]
 fn grants() {
-    run("grants", 5000, fuzz::grants::check);
+    run("grants", 5000, targets::grants::check);
 }
 
 #[test]
 fn names() {
-    run("names", 5000, fuzz::names::check);
+    run("names", 5000, targets::names::check);
 }
 
 #[test]
 fn ledger() {
-    run("ledger", 1000, fuzz::ledger::check);
+    run("ledger", 1000, targets::ledger::check);
 }
 
 #[test]
 fn plan() {
-    run("plan", 1000, fuzz::plan::check);
+    run("plan", 1000, targets::plan::check);
 }

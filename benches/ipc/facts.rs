@@ -86,11 +86,11 @@ fn milliseconds(command: &mut Command) -> f64 {
 /// A thousand guests in this process.
 fn many(guests: &Guests, facts: &mut Vec<Fact>) {
     const MANY: usize = 1000;
-    for (windows, engine) in [(false, ""), (true, ", windows")] {
+    for (mappings, engine) in [(false, ""), (true, ", mappings")] {
         // What the first guest of a process costs is not of interest.
-        drop(guests.start(windows, 10));
+        drop(guests.start(mappings, 10));
         let (start, before) = (Instant::now(), resident());
-        let all = guests.start(windows, MANY);
+        let all = guests.start(mappings, MANY);
         let (taken, after) = (start.elapsed(), resident());
         assert_eq!(all.len(), MANY);
         let rate = MANY as f64 / taken.as_secs_f64();

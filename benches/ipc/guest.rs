@@ -7,7 +7,7 @@ use wasmtime::component::{Component, Linker, Resource, ResourceTable};
 use wasmtime::{Config, Engine, Store, StoreContextMut};
 use wasmtime_posix_ipc::bindings::posix::ipc::direct::Host;
 use wasmtime_posix_ipc::bindings::posix::ipc::semaphore::Semaphore;
-use wasmtime_posix_ipc::windows::Windows;
+use wasmtime_posix_ipc::mappings::Mappings;
 use wasmtime_posix_ipc::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcView};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
@@ -40,7 +40,7 @@ impl WasiView for Data {
 /// The guest, for both engines.
 pub struct Guests {
     plain: Loaded,
-    windows: Loaded,
+    mappings: Loaded,
     /// Two that differ in nothing but the check of a release.
     checked: Loaded,
     unchecked: Loaded,
@@ -49,7 +49,7 @@ pub struct Guests {
 
 struct Loaded {
     engine: Engine,
-    windows: Option<Windows>,
+    mappings: Option<Mappings>,
     command: CommandPre<Data>,
 }
 
@@ -62,9 +62,9 @@ pub fn file() -> &'static str {
 }
 
 impl Loaded {
-    fn new(with_windows: bool, change: impl FnOnce(&mut Linker<Data>)) -> Self {
+    fn new(with_mappings: bool, change: impl FnOnce(&mut Linker<Data>)) -> Self {
         let mut config = Config::new();
-        let windows = with_windows.then(|| Windows::configure(&mut config));
+        let mappings = with_mappings.then(|| Mappings::configure(&mut config));
         config.concurrency_support(false).epoch_interruption(true);
         let engine = Engine::new(&config).expect("the configuration is valid");
         let mut linker = Linker::new(&engine);
@@ -84,7 +84,7 @@ impl Loaded {
         });
         Self {
             engine,
-            windows,
+            mappings,
             command: command.expect("the guest fits"),
         }
     }
@@ -95,7 +95,7 @@ impl Loaded {
         arguments: &[String],
         output: &MemoryOutputPipe,
     ) -> Store<Data> {
-        let map = if self.windows.is_some() { ",map" } else { "" };
+        let map = if self.mappings.is_some() { ",map" } else { "" };
         let mut ipc = IpcCtx::builder();
         for grant in [
             format!("sem:{}::/gate{map}", name("gate")),
@@ -128,8 +128,8 @@ impl Loaded {
 
     fn host(&self) -> IpcHost {
         let mut host = IpcHost::builder();
-        if let Some(windows) = &self.windows {
-            host = host.windows(windows.clone());
+        if let Some(mappings) = &self.mappings {
+            host = host.mappings(mappings.clone());
         }
         host.build()
     }
@@ -168,7 +168,7 @@ impl Guests {
     pub fn load() -> Self {
         Self {
             plain: Loaded::new(false, |_| {}),
-            windows: Loaded::new(true, |_| {}),
+            mappings: Loaded::new(true, |_| {}),
             checked: Loaded::new(false, release_checked),
             unchecked: Loaded::new(false, release_unchecked),
             runtime: tokio::runtime::Builder::new_current_thread()
@@ -179,8 +179,12 @@ impl Guests {
     }
 
     /// Lets a guest do something so often; it says itself how long it took.
-    pub fn sample(&self, windows: bool, what: &str, count: u64, size: usize) -> Duration {
-        let loaded = if windows { &self.windows } else { &self.plain };
+    pub fn sample(&self, mappings: bool, what: &str, count: u64, size: usize) -> Duration {
+        let loaded = if mappings {
+            &self.mappings
+        } else {
+            &self.plain
+        };
         self.sample_of(loaded, None, what, count, size)
     }
 
@@ -230,8 +234,12 @@ impl Guests {
     }
 
     /// Starts guests and keeps them, without running them.
-    pub fn start(&self, windows: bool, count: usize) -> Vec<Store<Data>> {
-        let loaded = if windows { &self.windows } else { &self.plain };
+    pub fn start(&self, mappings: bool, count: usize) -> Vec<Store<Data>> {
+        let loaded = if mappings {
+            &self.mappings
+        } else {
+            &self.plain
+        };
         let (host, output) = (loaded.host(), MemoryOutputPipe::new(0));
         let start = || {
             let mut store = loaded.store(&host, &[], &output);

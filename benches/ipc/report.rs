@@ -163,7 +163,7 @@ impl Report {
         let x = |ratio: f64| NAMES + SCALE * ratio.max(0.5).log2() / 2.0 + SCALE / 2.0;
         let rows = self.rows.iter().filter(|row| !row.goals.is_empty());
         let bars = rows.flat_map(|row| {
-            [Who::Python, Who::Call, Who::Window]
+            [Who::Python, Who::Call, Who::Mapping]
                 .into_iter()
                 .filter_map(move |who| Some((row, who, row.ratio(who, Who::Native)?)))
         });
@@ -183,7 +183,7 @@ impl Report {
             }
             let color = match who {
                 Who::Call => "#4878a8",
-                Who::Window => "#48a878",
+                Who::Mapping => "#48a878",
                 _ => "#b8b8b8",
             };
             let (from, to) = (x(1.0).min(x(ratio)), x(1.0).max(x(ratio)));

@@ -13,7 +13,7 @@ pub struct Row {
     native: &'static str,
     python: Option<&'static str>,
     call: Option<&'static str>,
-    window: Option<&'static str>,
+    mapping: Option<&'static str>,
     pinned: bool,
     goals: Vec<Goal>,
 }
@@ -25,19 +25,19 @@ pub enum Who {
     Python,
     /// A guest that calls the host.
     Call,
-    /// A guest with a window.
-    Window,
+    /// A guest with a mapping.
+    Mapping,
 }
 
 impl Who {
-    pub const ALL: [Self; 4] = [Self::Native, Self::Python, Self::Call, Self::Window];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Python, Self::Call, Self::Mapping];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Python => "CPython",
             Self::Call => "guest, calls",
-            Self::Window => "guest, window",
+            Self::Mapping => "guest, mapping",
         }
     }
 }
@@ -50,7 +50,7 @@ impl Row {
             native: what,
             python: None,
             call: Some(what),
-            window: None,
+            mapping: None,
             pinned: false,
             goals: Vec::new(),
         }
@@ -67,9 +67,9 @@ impl Row {
         Self { call: what, ..self }
     }
 
-    fn window(self, what: &'static str) -> Self {
+    fn map_all(self, what: &'static str) -> Self {
         Self {
-            window: Some(what),
+            mapping: Some(what),
             ..self
         }
     }
@@ -104,8 +104,8 @@ impl Row {
                 Who::Call => self
                     .call
                     .map(|what| guests.sample(false, what, count, self.size)),
-                Who::Window => self
-                    .window
+                Who::Mapping => self
+                    .mapping
                     .map(|what| guests.sample(true, what, count, self.size)),
             };
             if self.native == "sem-release" {
@@ -155,18 +155,19 @@ impl Row {
 }
 
 pub fn all() -> Vec<Row> {
-    use Who::{Call, Native, Window};
+    use Who::{Call, Mapping, Native};
     let mut rows = vec![
         Row::new("semaphore: release and try-acquire", "sem-pair")
             .python()
-            .window("sem-pair-window")
-            .goal(Window, 1.3, Native)
+            .mapping("sem-pair-mapping")
+            .goal(Mapping, 1.3, Native)
             .goal(Call, 1.0, Who::Python),
         Row::new("semaphore: release", "sem-release")
             .python()
-            .window("sem-release-window"),
-        Row::new("semaphore: as a lock, contended", "sem-contended").window("sem-contended-window"),
-        Row::new("word: atomic add", "atomic").window("atomic-window"),
+            .mapping("sem-release-mapping"),
+        Row::new("semaphore: as a lock, contended", "sem-contended")
+            .mapping("sem-contended-mapping"),
+        Row::new("word: atomic add", "atomic").mapping("atomic-mapping"),
     ];
     for size in [1, 64, 1 << 10, 8 << 10] {
         let mut row = Row::new(format!("queue: send and receive {}", bytes(size)), "mq")
@@ -195,13 +196,13 @@ pub fn all() -> Vec<Row> {
         let mut row = Row::new(format!("segment: read {}", bytes(size)), "shm-read")
             .python()
             .call(Some("shm-read-into"))
-            .window("window-read")
+            .mapping("mapping-read")
             .size(size);
         if size >= 64 << 10 {
             row = row.goal(Call, 1.0 / 0.9, Native);
         }
         if (64 << 10..=1 << 20).contains(&size) {
-            row = row.goal(Window, 1.0 / 0.85, Native);
+            row = row.goal(Mapping, 1.0 / 0.85, Native);
         }
         rows.push(row);
     }
@@ -215,27 +216,24 @@ pub fn all() -> Vec<Row> {
     for size in SIZES {
         let mut row = Row::new(format!("segment: write {}", bytes(size)), "shm-write")
             .python()
-            .window("window-write")
+            .mapping("mapping-write")
             .size(size);
         if size >= 64 << 10 {
             row = row.goal(Call, 1.0 / 0.9, Native);
         }
         if (64 << 10..=1 << 20).contains(&size) {
-            row = row.goal(Window, 1.0 / 0.85, Native);
+            row = row.goal(Mapping, 1.0 / 0.85, Native);
         }
         rows.push(row);
     }
     for (cores, pinned) in [("one core", true), ("any core", false)] {
-        let mut row = Row::new(
-            format!("semaphores: there and back, {cores}"),
-            "sem-ping-pong",
-        )
-        .window("sem-ping-pong-window")
-        .goal(Call, 1.5, Native)
-        .goal(Window, 1.5, Native);
+        let mut row = Row::new(format!("semaphores: round trip, {cores}"), "sem-ping-pong")
+            .mapping("sem-ping-pong-mapping")
+            .goal(Call, 1.5, Native)
+            .goal(Mapping, 1.5, Native);
         row.pinned = pinned;
         rows.push(row);
-        let mut row = Row::new(format!("queues: there and back, {cores}"), "mq-ping-pong")
+        let mut row = Row::new(format!("queues: round trip, {cores}"), "mq-ping-pong")
             .goal(Call, 1.5, Native);
         row.pinned = pinned;
         rows.push(row);
@@ -249,9 +247,9 @@ pub fn all() -> Vec<Row> {
         rows.push(Row::new(format!("{kind}: create and unlink"), create).python());
     }
     rows.push(
-        Row::new("window: map and unmap 64 KiB", "map")
+        Row::new("mapping: map and unmap 64 KiB", "map")
             .call(None)
-            .window("map"),
+            .mapping("map"),
     );
     rows
 }

@@ -3,7 +3,7 @@
 
 use super::text::{NameLike, Text};
 use arbitrary::{Arbitrary, Result, Unstructured};
-use wasmtime_posix_ipc::grant::{Access, Bytes, Grant, GrantError, Grants, Kind, Life, Right};
+use wasmtime_posix_ipc::grant::{Access, Bytes, Grant, GrantError, Grants, Kind, Lifecycle, Right};
 
 pub fn check(input: &[u8]) {
     if let Ok(text) = std::str::from_utf8(input) {
@@ -53,7 +53,7 @@ pub fn build(
         grant = match u.int_in_range(0..=9)? {
             0 => before.with_guest_name(&NameLike::arbitrary(u)?.0),
             1 => before.with_access(*u.choose(&Access::ALL)?),
-            2 => before.with_life(*u.choose(&Life::ALL)?),
+            2 => before.with_lifecycle(*u.choose(&Lifecycle::ALL)?),
             3 => before.with_max_objects(u.arbitrary()?),
             4 => before.with_max_size(u.arbitrary()?),
             5 => before.with_max_messages(u.arbitrary()?),

@@ -5,7 +5,7 @@ use super::native::{self, Size};
 use arbitrary::{Result, Unstructured};
 use std::path::PathBuf;
 use wasmtime_posix_ipc::grant::Kind;
-use wasmtime_posix_ipc::ledger::{Folder, reap, survey};
+use wasmtime_posix_ipc::ledger::{LedgerDir, reap, scan};
 
 pub fn check(input: &[u8]) {
     let machine = Machine::new();
@@ -15,11 +15,11 @@ pub fn check(input: &[u8]) {
         _ => machine.file(&mut u).unwrap_or_default(),
     };
     let expected = machine.expected(&file);
-    let folder = Folder::at(&machine.folder).expect("the folder is new");
+    let folder = LedgerDir::at(&machine.folder).expect("the folder is new");
     // The name of a process that there cannot be.
     let path = machine.folder.join("0-fuzz.ledger");
     std::fs::write(&path, &file).expect("the folder can be written to");
-    survey(&folder).expect("the folder can be read");
+    scan(&folder).expect("the folder can be read");
     assert_eq!(
         machine.state(),
         machine.before,

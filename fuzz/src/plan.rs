@@ -1,5 +1,5 @@
 //! Plans of operations: several guests and a native program at the same few names, on
-//! the machine's own objects and in a model of them. Every answer is the model's, and
+//! the host's own objects and in a model of them. Every answer is the model's, and
 //! what is there in the end too, under the names that a guest had no grant for as well.
 
 mod model;
@@ -16,7 +16,7 @@ use wasmtime_posix_ipc::bindings::posix::ipc::semaphore::HostSemaphore;
 use wasmtime_posix_ipc::bindings::posix::ipc::shared_memory::{AtomicOperation, HostSegment};
 use wasmtime_posix_ipc::bindings::posix::ipc::types::{Access as Direction, OpenFlags};
 use wasmtime_posix_ipc::bindings::posix::ipc::{direct, message_queue, semaphore, shared_memory};
-use wasmtime_posix_ipc::grant::{Access, Grant, Kind, Life};
+use wasmtime_posix_ipc::grant::{Access, Grant, Kind, Lifecycle};
 use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{Error, IpcCtx, IpcCtxView, IpcHost};
 
@@ -547,13 +547,13 @@ fn granted(kind: Kind, pattern: &str, u: &mut Unstructured<'_>) -> Result<(Grant
         .filter(|access| access.kind() == kind)
         .collect();
     let access = *u.choose(&access)?;
-    let life = *u.choose(&Life::ALL)?;
+    let lifecycle = *u.choose(&Lifecycle::ALL)?;
     let undo = kind == Kind::Semaphore && u.ratio(1, 3)?;
-    let keep = life != Life::Open && u.ratio(1, 4)?;
+    let keep = lifecycle != Lifecycle::Open && u.ratio(1, 4)?;
     let grant = || {
         let mut grant = Grant::new(kind, pattern)?
             .with_access(access)?
-            .with_life(life)?;
+            .with_lifecycle(lifecycle)?;
         if undo {
             grant = grant.with_undo()?;
         }
@@ -565,7 +565,7 @@ fn granted(kind: Kind, pattern: &str, u: &mut Unstructured<'_>) -> Result<(Grant
     let granted = Granted {
         host: 0,
         access,
-        life,
+        lifecycle,
         undo,
         keep,
     };

@@ -58,8 +58,8 @@ async fn main() -> Result<()> {
         ("shm", "slots"),
         ("mq", "jobs"),
     ];
-    let grants = |life: &str| -> Result<Vec<Grant>> {
-        let texts = names.map(|(kind, name)| format!("{kind}:{prefix}.{name},{life}"));
+    let grants = |lifecycle: &str| -> Result<Vec<Grant>> {
+        let texts = names.map(|(kind, name)| format!("{kind}:{prefix}.{name},{lifecycle}"));
         texts.iter().map(|text| Ok(text.parse()?)).collect()
     };
     let producing = application.run(producer, grants("create")?, ["produce", &prefix, "100"]);

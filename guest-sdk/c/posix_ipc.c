@@ -14,13 +14,13 @@ extern void __wasm_import_wasi_io_poll_method_pollable_block(int32_t);
 __attribute__((__import_module__("wasi:io/poll@0.2.12"), __import_name__("poll")))
 extern void __wasm_import_wasi_io_poll_poll(uint8_t *, size_t, uint8_t *);
 
-// Imported Functions from `posix:ipc/windows@0.1.0`
+// Imported Functions from `posix:ipc/mappings@0.1.0`
 
-__attribute__((__import_module__("posix:ipc/windows@0.1.0"), __import_name__("[method]window.address")))
-extern int64_t __wasm_import_posix_ipc_windows_method_window_address(int32_t);
+__attribute__((__import_module__("posix:ipc/mappings@0.1.0"), __import_name__("[method]mapping.address")))
+extern int64_t __wasm_import_posix_ipc_mappings_method_mapping_address(int32_t);
 
-__attribute__((__import_module__("posix:ipc/windows@0.1.0"), __import_name__("[method]window.length")))
-extern int64_t __wasm_import_posix_ipc_windows_method_window_length(int32_t);
+__attribute__((__import_module__("posix:ipc/mappings@0.1.0"), __import_name__("[method]mapping.length")))
+extern int64_t __wasm_import_posix_ipc_mappings_method_mapping_length(int32_t);
 
 // Imported Functions from `posix:ipc/semaphore@0.1.0`
 
@@ -249,19 +249,19 @@ void posix_ipc_list_u32_free(posix_ipc_list_u32_t *ptr) {
   }
 }
 
-__attribute__((__import_module__("posix:ipc/windows@0.1.0"), __import_name__("[resource-drop]window")))
-extern void __wasm_import_posix_ipc_windows_window_drop(int32_t handle);
+__attribute__((__import_module__("posix:ipc/mappings@0.1.0"), __import_name__("[resource-drop]mapping")))
+extern void __wasm_import_posix_ipc_mappings_mapping_drop(int32_t handle);
 
-void posix_ipc_windows_window_drop_own(posix_ipc_windows_own_window_t handle) {
-  __wasm_import_posix_ipc_windows_window_drop(handle.__handle);
+void posix_ipc_mappings_mapping_drop_own(posix_ipc_mappings_own_mapping_t handle) {
+  __wasm_import_posix_ipc_mappings_mapping_drop(handle.__handle);
 }
 
-void posix_ipc_windows_window_drop_borrow(posix_ipc_windows_borrow_window_t handle) {
-  __wasm_import_posix_ipc_windows_window_drop(handle.__handle);
+void posix_ipc_mappings_mapping_drop_borrow(posix_ipc_mappings_borrow_mapping_t handle) {
+  __wasm_import_posix_ipc_mappings_mapping_drop(handle.__handle);
 }
 
-posix_ipc_windows_borrow_window_t posix_ipc_windows_borrow_window(posix_ipc_windows_own_window_t arg) {
-  return (posix_ipc_windows_borrow_window_t) { arg.__handle };
+posix_ipc_mappings_borrow_mapping_t posix_ipc_mappings_borrow_mapping(posix_ipc_mappings_own_mapping_t arg) {
+  return (posix_ipc_mappings_borrow_mapping_t) { arg.__handle };
 }
 
 void posix_ipc_semaphore_error_code_free(posix_ipc_semaphore_error_code_t *ptr) {
@@ -326,7 +326,7 @@ void posix_ipc_list_u8_free(posix_ipc_list_u8_t *ptr) {
   }
 }
 
-void posix_ipc_semaphore_result_own_window_error_code_free(posix_ipc_semaphore_result_own_window_error_code_t *ptr) {
+void posix_ipc_semaphore_result_own_mapping_error_code_free(posix_ipc_semaphore_result_own_mapping_error_code_t *ptr) {
   if (!ptr->is_err) {
   } else {
     posix_ipc_semaphore_error_code_free(&ptr->val.err);
@@ -412,7 +412,7 @@ void posix_ipc_shared_memory_result_wait_outcome_error_code_free(posix_ipc_share
   }
 }
 
-void posix_ipc_shared_memory_result_own_window_error_code_free(posix_ipc_shared_memory_result_own_window_error_code_t *ptr) {
+void posix_ipc_shared_memory_result_own_mapping_error_code_free(posix_ipc_shared_memory_result_own_mapping_error_code_t *ptr) {
   if (!ptr->is_err) {
   } else {
     posix_ipc_shared_memory_error_code_free(&ptr->val.err);
@@ -587,13 +587,13 @@ void wasi_io_poll_poll(wasi_io_poll_list_borrow_pollable_t *in, posix_ipc_list_u
   *ret = (posix_ipc_list_u32_t) { (uint32_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
-uint64_t posix_ipc_windows_method_window_address(posix_ipc_windows_borrow_window_t self) {
-  int64_t ret = __wasm_import_posix_ipc_windows_method_window_address((self).__handle);
+uint64_t posix_ipc_mappings_method_mapping_address(posix_ipc_mappings_borrow_mapping_t self) {
+  int64_t ret = __wasm_import_posix_ipc_mappings_method_mapping_address((self).__handle);
   return (uint64_t) (ret);
 }
 
-uint64_t posix_ipc_windows_method_window_length(posix_ipc_windows_borrow_window_t self) {
-  int64_t ret = __wasm_import_posix_ipc_windows_method_window_length((self).__handle);
+uint64_t posix_ipc_mappings_method_mapping_length(posix_ipc_mappings_borrow_mapping_t self) {
+  int64_t ret = __wasm_import_posix_ipc_mappings_method_mapping_length((self).__handle);
   return (uint64_t) (ret);
 }
 
@@ -1290,16 +1290,16 @@ bool posix_ipc_semaphore_method_semaphore_subscribe(posix_ipc_semaphore_borrow_s
   }
 }
 
-bool posix_ipc_semaphore_method_semaphore_map(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_list_u8_t *probe, posix_ipc_semaphore_own_window_t *ret, posix_ipc_semaphore_error_code_t *err) {
+bool posix_ipc_semaphore_method_semaphore_map(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_list_u8_t *probe, posix_ipc_semaphore_own_mapping_t *ret, posix_ipc_semaphore_error_code_t *err) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(5*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_posix_ipc_semaphore_method_semaphore_map((self).__handle, (uint8_t *) (*probe).ptr, (*probe).len, ptr);
-  posix_ipc_semaphore_result_own_window_error_code_t result;
+  posix_ipc_semaphore_result_own_mapping_error_code_t result;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
       result.is_err = false;
-      result.val.ok = (posix_ipc_semaphore_own_window_t) { *((int32_t*) (ptr + sizeof(void*))) };
+      result.val.ok = (posix_ipc_semaphore_own_mapping_t) { *((int32_t*) (ptr + sizeof(void*))) };
       break;
     }
     case 1: {
@@ -3236,16 +3236,16 @@ bool posix_ipc_shared_memory_method_segment_notify(posix_ipc_shared_memory_borro
   }
 }
 
-bool posix_ipc_shared_memory_method_segment_map(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_list_u8_t *probe, uint64_t offset, uint64_t length, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_window_t *ret, posix_ipc_shared_memory_error_code_t *err) {
+bool posix_ipc_shared_memory_method_segment_map(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_list_u8_t *probe, uint64_t offset, uint64_t length, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_mapping_t *ret, posix_ipc_shared_memory_error_code_t *err) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(5*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_posix_ipc_shared_memory_method_segment_map((self).__handle, (uint8_t *) (*probe).ptr, (*probe).len, (int64_t) (offset), (int64_t) (length), (int32_t) access, ptr);
-  posix_ipc_shared_memory_result_own_window_error_code_t result;
+  posix_ipc_shared_memory_result_own_mapping_error_code_t result;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
       result.is_err = false;
-      result.val.ok = (posix_ipc_shared_memory_own_window_t) { *((int32_t*) (ptr + sizeof(void*))) };
+      result.val.ok = (posix_ipc_shared_memory_own_mapping_t) { *((int32_t*) (ptr + sizeof(void*))) };
       break;
     }
     case 1: {

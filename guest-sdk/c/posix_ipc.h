@@ -126,13 +126,13 @@ typedef struct {
   size_t len;
 } posix_ipc_list_u32_t;
 
-typedef struct posix_ipc_windows_own_window_t {
+typedef struct posix_ipc_mappings_own_mapping_t {
   int32_t __handle;
-} posix_ipc_windows_own_window_t;
+} posix_ipc_mappings_own_mapping_t;
 
-typedef struct posix_ipc_windows_borrow_window_t {
+typedef struct posix_ipc_mappings_borrow_mapping_t {
   int32_t __handle;
-} posix_ipc_windows_borrow_window_t;
+} posix_ipc_mappings_borrow_mapping_t;
 
 typedef posix_ipc_types_open_flags_t posix_ipc_semaphore_open_flags_t;
 
@@ -193,15 +193,15 @@ typedef struct {
   size_t len;
 } posix_ipc_list_u8_t;
 
-typedef posix_ipc_windows_own_window_t posix_ipc_semaphore_own_window_t;
+typedef posix_ipc_mappings_own_mapping_t posix_ipc_semaphore_own_mapping_t;
 
 typedef struct {
   bool is_err;
   union {
-    posix_ipc_semaphore_own_window_t ok;
+    posix_ipc_semaphore_own_mapping_t ok;
     posix_ipc_semaphore_error_code_t err;
   } val;
-} posix_ipc_semaphore_result_own_window_error_code_t;
+} posix_ipc_semaphore_result_own_mapping_error_code_t;
 
 typedef posix_ipc_types_access_t posix_ipc_shared_memory_access_t;
 
@@ -310,15 +310,15 @@ typedef struct {
   } val;
 } posix_ipc_shared_memory_result_wait_outcome_error_code_t;
 
-typedef posix_ipc_windows_own_window_t posix_ipc_shared_memory_own_window_t;
+typedef posix_ipc_mappings_own_mapping_t posix_ipc_shared_memory_own_mapping_t;
 
 typedef struct {
   bool is_err;
   union {
-    posix_ipc_shared_memory_own_window_t ok;
+    posix_ipc_shared_memory_own_mapping_t ok;
     posix_ipc_shared_memory_error_code_t err;
   } val;
-} posix_ipc_shared_memory_result_own_window_error_code_t;
+} posix_ipc_shared_memory_result_own_mapping_error_code_t;
 
 typedef posix_ipc_types_access_t posix_ipc_message_queue_access_t;
 
@@ -493,11 +493,11 @@ extern void wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable_t se
 // being ready for I/O.
 extern void wasi_io_poll_poll(wasi_io_poll_list_borrow_pollable_t *in, posix_ipc_list_u32_t *ret);
 
-// Imported Functions from `posix:ipc/windows@0.1.0`
+// Imported Functions from `posix:ipc/mappings@0.1.0`
 // The guest address of the first byte.
-extern uint64_t posix_ipc_windows_method_window_address(posix_ipc_windows_borrow_window_t self);
+extern uint64_t posix_ipc_mappings_method_mapping_address(posix_ipc_mappings_borrow_mapping_t self);
 // The length in bytes.
-extern uint64_t posix_ipc_windows_method_window_length(posix_ipc_windows_borrow_window_t self);
+extern uint64_t posix_ipc_mappings_method_mapping_length(posix_ipc_mappings_borrow_mapping_t self);
 
 // Imported Functions from `posix:ipc/semaphore@0.1.0`
 // Opens a semaphore, and with `create` makes it if it does not exist.
@@ -531,7 +531,7 @@ extern bool posix_ipc_semaphore_method_semaphore_release(posix_ipc_semaphore_bor
 extern bool posix_ipc_semaphore_method_semaphore_subscribe(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_own_pollable_t *ret, posix_ipc_semaphore_error_code_t *err);
 // Maps the semaphore's memory page into the guest's address range. The
 // layout is the platform's C library's. `probe` as in `segment.map`.
-extern bool posix_ipc_semaphore_method_semaphore_map(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_list_u8_t *probe, posix_ipc_semaphore_own_window_t *ret, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_method_semaphore_map(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_list_u8_t *probe, posix_ipc_semaphore_own_mapping_t *ret, posix_ipc_semaphore_error_code_t *err);
 // Removes the name. Open handles stay usable; the semaphore goes when the
 // last one is closed. Similar to `sem_unlink` in POSIX.
 extern bool posix_ipc_semaphore_unlink(posix_ipc_string_t *name, posix_ipc_semaphore_error_code_t *err);
@@ -572,7 +572,7 @@ extern bool posix_ipc_shared_memory_method_segment_write(posix_ipc_shared_memory
 // `buffer`. Use `read` where the caller may be virtualised.
 extern bool posix_ipc_shared_memory_method_segment_read_into(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_list_u8_t *buffer, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // Reads a 32-bit word at an offset that is a multiple of 4. All atomics
-// are sequentially consistent, in the machine's byte order, and atomic
+// are sequentially consistent, in the host's byte order, and atomic
 // against native peers: similar to `atomic_load` in C11.
 extern bool posix_ipc_shared_memory_method_segment_atomic_load_u32(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // Writes a 32-bit word.
@@ -602,9 +602,9 @@ extern bool posix_ipc_shared_memory_method_segment_wait(posix_ipc_shared_memory_
 extern bool posix_ipc_shared_memory_method_segment_notify(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t count, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // Maps part of the object into the guest's address range, above its own
 // memory. `offset` is a multiple of the page size. `probe` is any
-// non-empty run of bytes in the memory that the window is for: it tells
+// non-empty run of bytes in the memory that the mapping is for: it tells
 // the host which memory is meant and is not changed.
-extern bool posix_ipc_shared_memory_method_segment_map(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_list_u8_t *probe, uint64_t offset, uint64_t length, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_window_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_map(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_list_u8_t *probe, uint64_t offset, uint64_t length, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_mapping_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // Removes the name. Open handles stay usable; the memory goes when the last
 // one is closed. Similar to `shm_unlink` in POSIX.
 extern bool posix_ipc_shared_memory_unlink(posix_ipc_string_t *name, posix_ipc_shared_memory_error_code_t *err);
@@ -690,11 +690,11 @@ void wasi_io_poll_list_borrow_pollable_free(wasi_io_poll_list_borrow_pollable_t 
 
 void posix_ipc_list_u32_free(posix_ipc_list_u32_t *ptr);
 
-extern void posix_ipc_windows_window_drop_own(posix_ipc_windows_own_window_t handle);
+extern void posix_ipc_mappings_mapping_drop_own(posix_ipc_mappings_own_mapping_t handle);
 
-extern void posix_ipc_windows_window_drop_borrow(posix_ipc_windows_borrow_window_t handle);
+extern void posix_ipc_mappings_mapping_drop_borrow(posix_ipc_mappings_borrow_mapping_t handle);
 
-extern posix_ipc_windows_borrow_window_t posix_ipc_windows_borrow_window(posix_ipc_windows_own_window_t handle);
+extern posix_ipc_mappings_borrow_mapping_t posix_ipc_mappings_borrow_mapping(posix_ipc_mappings_own_mapping_t handle);
 
 void posix_ipc_semaphore_error_code_free(posix_ipc_semaphore_error_code_t *ptr);
 
@@ -716,7 +716,7 @@ void posix_ipc_semaphore_result_own_pollable_error_code_free(posix_ipc_semaphore
 
 void posix_ipc_list_u8_free(posix_ipc_list_u8_t *ptr);
 
-void posix_ipc_semaphore_result_own_window_error_code_free(posix_ipc_semaphore_result_own_window_error_code_t *ptr);
+void posix_ipc_semaphore_result_own_mapping_error_code_free(posix_ipc_semaphore_result_own_mapping_error_code_t *ptr);
 
 void posix_ipc_shared_memory_error_code_free(posix_ipc_shared_memory_error_code_t *ptr);
 
@@ -744,7 +744,7 @@ void posix_ipc_shared_memory_option_duration_free(posix_ipc_shared_memory_option
 
 void posix_ipc_shared_memory_result_wait_outcome_error_code_free(posix_ipc_shared_memory_result_wait_outcome_error_code_t *ptr);
 
-void posix_ipc_shared_memory_result_own_window_error_code_free(posix_ipc_shared_memory_result_own_window_error_code_t *ptr);
+void posix_ipc_shared_memory_result_own_mapping_error_code_free(posix_ipc_shared_memory_result_own_mapping_error_code_t *ptr);
 
 void posix_ipc_message_queue_error_code_free(posix_ipc_message_queue_error_code_t *ptr);
 

@@ -92,8 +92,8 @@ func (s *Semaphore) Subscribe() (*Pollable, error) {
 }
 
 // Map asks for the semaphore's memory page in the guest's address range.
-func (s *Semaphore) Map() (*Window, error) {
-	return window(enter("map"), s.name, s.raw.Map(probe))
+func (s *Semaphore) Map() (*Mapping, error) {
+	return mapping(enter("map"), s.name, s.raw.Map(probe))
 }
 
 // Close closes the handle. sem_close.

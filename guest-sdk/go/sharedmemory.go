@@ -8,7 +8,7 @@ import (
 
 	raw "posixipc/internal/bindings/imports/posix_ipc_shared_memory"
 	types "posixipc/internal/bindings/imports/posix_ipc_types"
-	windows "posixipc/internal/bindings/imports/posix_ipc_windows"
+	mappings "posixipc/internal/bindings/imports/posix_ipc_mappings"
 	"posixipc/internal/wit/runtime"
 	wit "posixipc/internal/wit/types"
 )
@@ -145,11 +145,11 @@ func (s *Segment) ReadInto(buffer []byte, offset int64) (int, error) {
 
 // Map asks for a part of the segment in the guest's address range. The offset is a
 // multiple of the page size.
-func (s *Segment) Map(offset, length int64, access Access) (*Window, error) {
+func (s *Segment) Map(offset, length int64, access Access) (*Mapping, error) {
 	if offset < 0 || length < 0 {
 		return nil, &Error{Op: "map", Name: s.name, Err: ErrInvalid}
 	}
-	return window(enter("map"), s.name, s.raw.Map(probe, uint64(offset), uint64(length), uint8(access)))
+	return mapping(enter("map"), s.name, s.raw.Map(probe, uint64(offset), uint64(length), uint8(access)))
 }
 
 // Close closes the handle.
@@ -295,32 +295,32 @@ func (w Uint64) CompareAndSwap(old, new uint64) (bool, error) {
 	return err == nil && before == old, err
 }
 
-// Window is a range of guest addresses that is an object's own memory. Only loads, stores
+// Mapping is a range of guest addresses that is an object's own memory. Only loads, stores
 // and atomics reach it: what copies in bulk, as copy and append do, and calls that are
 // given a part of it, end the guest. Nor does Go's collector know of it.
-type Window struct {
-	raw *windows.Window
+type Mapping struct {
+	raw *mappings.Mapping
 }
 
 // The host takes from this byte which memory is meant.
 var probe = []byte{0}
 
-func window(op, name string, result wit.Result[*windows.Window, types.ErrorCode]) (*Window, error) {
+func mapping(op, name string, result wit.Result[*mappings.Mapping, types.ErrorCode]) (*Mapping, error) {
 	mapped, err := value(op, name, result)
 	if err != nil {
 		return nil, err
 	}
-	return &Window{mapped}, nil
+	return &Mapping{mapped}, nil
 }
 
 // Address is the address of the first byte.
-func (w *Window) Address() uintptr { return uintptr(w.raw.Address()) }
+func (w *Mapping) Address() uintptr { return uintptr(w.raw.Address()) }
 
 // Len is the length in bytes.
-func (w *Window) Len() int { return int(w.raw.Length()) }
+func (w *Mapping) Len() int { return int(w.raw.Length()) }
 
 // Close unmaps it. An access after that ends the guest.
-func (w *Window) Close() error {
+func (w *Mapping) Close() error {
 	w.raw.Drop()
 	return nil
 }

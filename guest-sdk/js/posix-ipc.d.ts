@@ -218,7 +218,7 @@ declare module "posix-ipc" {
 
     /**
      * A word in shared memory. Its operations are atomic, sequentially consistent, also
-     * against native programs, and in the machine's byte order. They are those of `Atomics`:
+     * against native programs, and in the host's byte order. They are those of `Atomics`:
      * each that changes the word returns its previous value, and sums wrap around.
      */
     interface SharedWord<T> {

@@ -23,7 +23,7 @@ pub(crate) struct Created {
 struct Object {
     identity: Identity,
     /// Of a queue that cannot be opened by its name.
-    witness: Option<MessageQueue>,
+    dup_fd: Option<MessageQueue>,
     keep: bool,
     charge: Arc<Charge>,
     _entry: Entry,
@@ -62,12 +62,12 @@ impl Charge {
 /// What an open object takes from the quota of whoever has it open. Held by the handle
 /// and by the pollables of it, which keep the object open when the handle is closed.
 #[derive(Debug)]
-pub(crate) struct Stake {
+pub(crate) struct OpenCharge {
     _handle: Reservation,
     charge: Option<Arc<Charge>>,
 }
 
-impl Stake {
+impl OpenCharge {
     pub(crate) fn new(handle: Reservation, charge: Option<Arc<Charge>>) -> Arc<Self> {
         Arc::new(Self {
             _handle: handle,
@@ -86,13 +86,13 @@ impl Created {
         kind: Kind,
         permit: &Permit,
         identity: Identity,
-        witness: Option<MessageQueue>,
+        dup_fd: Option<MessageQueue>,
         charge: &Arc<Charge>,
         entry: Entry,
     ) {
         let object = Object {
             identity,
-            witness,
+            dup_fd,
             keep: permit.grant.keep(),
             charge: charge.clone(),
             // What is kept is nothing to clean up after a kill either.
@@ -152,7 +152,7 @@ impl Drop for Created {
 
 impl Object {
     fn is_at(&self, kind: Kind, host_name: &str) -> sys::Result<bool> {
-        match &self.witness {
+        match &self.dup_fd {
             Some(queue) => queue.is_at(host_name),
             None => identify(kind, host_name).map(|now| now == self.identity),
         }

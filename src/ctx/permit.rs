@@ -1,6 +1,6 @@
 //! A name that a guest may use, and for what.
 
-use crate::grant::{Found, Grant, Life};
+use crate::grant::{Found, Grant, Lifecycle};
 
 /// The outcome of looking a name up.
 #[derive(Clone, Debug)]
@@ -26,6 +26,6 @@ impl Permit {
 
     /// Whether what the guest may do with the object depends on who created it.
     pub(crate) fn depends_on_creator(&self) -> bool {
-        self.grant.life() == Life::Create
+        self.grant.lifecycle() == Lifecycle::Create
     }
 }

@@ -1,7 +1,7 @@
 //! What the host's log says about a denied call.
 
 use super::show::{SHOWN, shell, shown};
-use super::{Access, Found, Grant, Grants, Kind, Life, Pattern, Right};
+use super::{Access, Found, Grant, Grants, Kind, Lifecycle, Pattern, Right};
 use std::fmt;
 
 impl Grants {
@@ -159,8 +159,8 @@ impl Wanted<'_> {
         let others: Vec<String> = missing
             .into_iter()
             .filter(|right| !content(*right))
-            .map(|right| match (right, grant.life()) {
-                (Right::Unlink | Right::Resize, Life::Create) if !self.created_by_guest => {
+            .map(|right| match (right, grant.lifecycle()) {
+                (Right::Unlink | Right::Resize, Lifecycle::Create) if !self.created_by_guest => {
                     format!("{right} of what others created")
                 }
                 _ => right.to_string(),
@@ -251,12 +251,12 @@ impl Wanted<'_> {
         grant.access = Access::ALL.into_iter().find(|access| {
             access.kind() == kind && needed.iter().all(|right| access.allows(*right))
         })?;
-        grant.life = Life::ALL
+        grant.lifecycle = Lifecycle::ALL
             .into_iter()
-            .filter(|life| *life >= grant.life)
-            .find(|life| {
+            .filter(|lifecycle| *lifecycle >= grant.lifecycle)
+            .find(|lifecycle| {
                 let grant = Grant {
-                    life: *life,
+                    lifecycle: *lifecycle,
                     ..grant.clone()
                 };
                 let allows = |right: &Right| grant.allows(*right, self.created_by_guest);
@@ -432,12 +432,12 @@ mod tests {
         };
         assert_eq!(
             denial(&grants, &[Right::Send, Right::Create]),
-            "denied mq:\"/a,b\" (send, create): not granted; add a [[mq]] table with access = \"send\", life = \"create\" to the manifest"
+            "denied mq:\"/a,b\" (send, create): not granted; add a [[mq]] table with access = \"send\", lifecycle = \"create\" to the manifest"
         );
         grants.add(Grant::message_queue("/a,b").unwrap()).unwrap();
         assert_eq!(
             denial(&grants, &[Right::Unlink]),
-            "denied mq:\"/a,b\" (unlink): granted without unlink; use life = \"own\" in its [[mq]] table of the manifest"
+            "denied mq:\"/a,b\" (unlink): granted without unlink; use lifecycle = \"own\" in its [[mq]] table of the manifest"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use super::denial::{Wanted, exact};
 use super::name::SEPARATORS;
-use super::{Grant, Grants, Kind, Life, Pattern, Right};
+use super::{Grant, Grants, Kind, Lifecycle, Pattern, Right};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The rights that a guest has used on each name.
@@ -141,7 +141,7 @@ impl Needs {
             .filter(|right| !alters(right) || need.on_others.contains(right));
         let grant = widen(own, false, others.copied().collect())?;
         Some(Grant {
-            keep: keeps && grant.life != Life::Open,
+            keep: keeps && grant.lifecycle != Lifecycle::Open,
             ..grant
         })
     }
@@ -162,7 +162,7 @@ impl Needs {
                 true => found.grant.pattern.clone(),
                 false => pattern?,
             },
-            life: Life::Open,
+            lifecycle: Lifecycle::Open,
             // A limit for all that it is for together.
             max_objects: found.grant.max_objects.filter(|_| is_for_one),
             map: false,

@@ -232,7 +232,7 @@ impl FromStr for Access {
 
 /// What a guest may do with the existence of an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Life {
+pub enum Lifecycle {
     /// `open`: use an object that exists. No creating, resizing or unlinking.
     #[default]
     Open,
@@ -243,8 +243,8 @@ pub enum Life {
     Own,
 }
 
-impl Life {
-    /// Every life, from narrow to wide.
+impl Lifecycle {
+    /// Every lifecycle, from narrow to wide.
     pub const ALL: [Self; 3] = [Self::Open, Self::Create, Self::Own];
 
     /// The word for this in grants.
@@ -257,21 +257,21 @@ impl Life {
     }
 }
 
-impl fmt::Display for Life {
+impl fmt::Display for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
     }
 }
 
-impl FromStr for Life {
+impl FromStr for Lifecycle {
     type Err = GrantError;
 
     fn from_str(word: &str) -> Result<Self, GrantError> {
         Self::ALL
             .into_iter()
-            .find(|life| life.word() == word)
+            .find(|lifecycle| lifecycle.word() == word)
             .ok_or_else(|| GrantError::Value {
-                option: "life",
+                option: "lifecycle",
                 value: word.into(),
                 wanted: "open, create or own",
             })

@@ -1,7 +1,7 @@
 //! All that one guest has been granted.
 
 use super::name::SEPARATORS;
-use super::{Grant, GrantError, Kind, Life, Name, NameError, Pattern};
+use super::{Grant, GrantError, Kind, Lifecycle, Name, NameError, Pattern};
 
 /// The grants of one guest. Empty, it denies everything.
 #[derive(Clone, Debug, Default)]
@@ -133,7 +133,7 @@ impl Grant {
     }
 }
 
-/// A part of the machine's names that one guest has for itself: those with a
+/// A part of the host's names that one guest has for itself: those with a
 /// prefix that nobody can guess.
 ///
 /// ```
@@ -199,7 +199,7 @@ impl PrivateNamespace {
         let pattern = Pattern::new(kind, &format!("{}*", self.prefix));
         let grant = Grant::of(pattern.expect("was checked when the namespace was made"));
         Grant {
-            life: Life::Own,
+            lifecycle: Lifecycle::Own,
             map: kind != Kind::MessageQueue,
             ..grant
         }

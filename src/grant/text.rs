@@ -2,7 +2,7 @@
 
 use super::name::fits_text;
 use super::show::{quoted, shell};
-use super::{Access, Bytes, Grant, GrantError, Kind, Life, Pattern};
+use super::{Access, Bytes, Grant, GrantError, Kind, Lifecycle, Pattern};
 use std::fmt;
 use std::mem::discriminant;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ impl Grant {
         // The builder checks each step: what others build on goes first.
         settings.sort_by_key(|setting| match setting {
             Setting::Access(_) => 0,
-            Setting::Life(_) => 1,
+            Setting::Lifecycle(_) => 1,
             _ => 2,
         });
         settings
@@ -64,10 +64,10 @@ impl Grant {
     fn settings(&self, says_access: bool) -> Vec<Setting> {
         let default = Access::default_of(self.kind());
         let access = Some(self.access).filter(|access| says_access || *access != default);
-        let life = Some(self.life).filter(|life| *life != Life::default());
+        let lifecycle = Some(self.lifecycle).filter(|lifecycle| *lifecycle != Lifecycle::default());
         [
             access.map(Setting::Access),
-            life.map(Setting::Life),
+            lifecycle.map(Setting::Lifecycle),
             self.max_objects.map(Setting::MaxObjects),
             self.max_size.map(Setting::MaxSize),
             self.max_messages.map(Setting::MaxMessages),
@@ -156,7 +156,7 @@ pub(super) fn options(kind: Kind) -> String {
     };
     access
         .map(Access::word)
-        .chain(Life::ALL.into_iter().map(Life::word))
+        .chain(Lifecycle::ALL.into_iter().map(Lifecycle::word))
         .chain(limits.iter().copied())
         .collect::<Vec<_>>()
         .join(", ")
@@ -166,7 +166,7 @@ pub(super) fn options(kind: Kind) -> String {
 #[derive(Clone, Copy)]
 enum Setting {
     Access(Access),
-    Life(Life),
+    Lifecycle(Lifecycle),
     MaxObjects(u64),
     MaxSize(u64),
     MaxMessages(u32),
@@ -191,7 +191,7 @@ impl Setting {
             // No other option has a value.
             _ => match (text, text.parse(), text.parse()) {
                 (_, Ok(access), _) => Self::Access(access),
-                (_, _, Ok(life)) => Self::Life(life),
+                (_, _, Ok(lifecycle)) => Self::Lifecycle(lifecycle),
                 ("undo", ..) => Self::Undo,
                 ("map", ..) => Self::Map,
                 ("keep", ..) => Self::Keep,
@@ -209,7 +209,7 @@ impl Setting {
     fn apply(self, grant: Grant) -> Result<Grant, GrantError> {
         match self {
             Self::Access(access) => grant.with_access(access),
-            Self::Life(life) => grant.with_life(life),
+            Self::Lifecycle(lifecycle) => grant.with_lifecycle(lifecycle),
             Self::MaxObjects(max) => grant.with_max_objects(max),
             Self::MaxSize(max) => grant.with_max_size(max),
             Self::MaxMessages(max) => grant.with_max_messages(max),
@@ -229,7 +229,7 @@ impl Setting {
     fn word(self) -> String {
         match self {
             Self::Access(access) => access.to_string(),
-            Self::Life(life) => life.to_string(),
+            Self::Lifecycle(lifecycle) => lifecycle.to_string(),
             Self::MaxObjects(max) => format!("max={max}"),
             Self::MaxSize(max) => format!("max-size={}", Bytes(max)),
             Self::MaxMessages(max) => format!("max-msgs={max}"),
@@ -243,7 +243,7 @@ impl Setting {
     fn manifest_key(self) -> String {
         match self {
             Self::Access(access) => format!("access = \"{access}\""),
-            Self::Life(life) => format!("life = \"{life}\""),
+            Self::Lifecycle(lifecycle) => format!("lifecycle = \"{lifecycle}\""),
             Self::MaxObjects(max) => format!("max = {max}"),
             Self::MaxSize(max) => format!("max-size = {max}"),
             Self::MaxMessages(max) => format!("max-msgs = {max}"),
@@ -326,7 +326,7 @@ mod tests {
             ("shm:/render.*,max=4", shm.clone().with_max_objects(4)),
             (
                 "shm:/render.*,keep,own",
-                shm.with_life(Life::Own).unwrap().with_keep(),
+                shm.with_lifecycle(Lifecycle::Own).unwrap().with_keep(),
             ),
             ("sem:/gate,undo", sem.clone().with_undo()),
             ("sem:/gate,map,use", sem.with_map()),

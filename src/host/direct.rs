@@ -33,7 +33,7 @@ impl Host for IpcCtxView<'_> {
         Ok(HostSemaphore::try_acquire(self, Handle::new_borrow(number)).is_ok())
     }
 
-    // Not these, which get copies of lists, are called: see [`super::bulk`].
+    // Not these, which get copies of lists, are called: see [`super::overrides`].
 
     fn read_into(&mut self, _: u32, _: u64, _: Vec<u8>) -> Result<i64> {
         Ok(NOTHING)

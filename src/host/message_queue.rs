@@ -13,14 +13,14 @@ use crate::bindings::posix::ipc::message_queue::{
     Attributes, Host, HostQueue, Message, QueueLimits,
 };
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{Charge, Deed, IpcCtx, IpcCtxView, Permit, Stake};
+use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, OpenCharge, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
 use crate::quota::{Reservation, Resource};
 use crate::sys::limits::{self, Refusal};
 use crate::sys::message_queue::{Direction, MessageQueue, QueueSize};
-use crate::wait::{Patience, PollableQueue};
+use crate::wait::{PollableQueue, WaitMode};
 use std::sync::Arc;
 use wasmtime::component::{Resource as Handle, ResourceTable};
 use wasmtime_wasi::async_trait;
@@ -35,7 +35,7 @@ pub struct Queue {
     size: QueueSize,
     /// Room for the longest message, which the system insists on.
     room: Vec<u8>,
-    stake: Arc<Stake>,
+    open_charge: Arc<OpenCharge>,
     _entry: Entry,
 }
 
@@ -105,8 +105,8 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<(), Error> {
         let message = Message { payload, priority };
-        let patience = self.ctx.patience(timeout);
-        let sent = self.send_within(&this, &message, patience).await;
+        let wait_mode = self.ctx.wait_mode(timeout);
+        let sent = self.send_within(&this, &message, wait_mode).await;
         self.ctx.waited(sent, timeout)
     }
 
@@ -116,11 +116,11 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Message, Error> {
         let queue = receivable(self.table, &this)?;
-        let received = queue.receive(self.ctx, self.ctx.patience(timeout)).await;
+        let received = queue.receive(self.ctx, self.ctx.wait_mode(timeout)).await;
         self.ctx.waited(received, timeout)
     }
 
-    /// Not this, which would copy all of them, is called: see [`super::bulk`].
+    /// Not this, which would copy all of them, is called: see [`super::overrides`].
     async fn send_batch(
         &mut self,
         _: Handle<Queue>,
@@ -138,13 +138,13 @@ impl HostQueue for IpcCtxView<'_> {
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, &this)?;
         let mut batch = Batch::new(queue, max);
-        let mut patience = self.ctx.patience(timeout);
+        let mut wait_mode = self.ctx.wait_mode(timeout);
         while batch.has_room() {
-            let received = queue.receive(self.ctx, patience).await;
+            let received = queue.receive(self.ctx, wait_mode).await;
             if !batch.add(self.ctx.waited(received, timeout))? {
                 break;
             }
-            patience = Patience::None;
+            wait_mode = WaitMode::None;
         }
         Ok(batch.messages)
     }
@@ -160,8 +160,9 @@ impl HostQueue for IpcCtxView<'_> {
     fn request_notification(&mut self, this: Handle<Queue>) -> Result<Handle<Notification>, Error> {
         let requested = self.notification(&this);
         let name = &self.table.get(&this)?.name;
-        let deed = Deed::new(Operation::Notify, KIND, name).with_rights(&[Right::Receive]);
-        self.ctx.audited(deed, requested)
+        let request =
+            AccessRequest::new(Operation::Notify, KIND, name).with_rights(&[Right::Receive]);
+        self.ctx.audited(request, requested)
     }
 
     fn drop(&mut self, this: Handle<Queue>) -> wasmtime::Result<()> {
@@ -223,10 +224,10 @@ impl IpcCtxView<'_> {
         &mut self,
         this: &Handle<Queue>,
         message: &Message,
-        patience: Patience,
+        wait_mode: WaitMode,
     ) -> Result<(), Error> {
         let queue = sendable(self.table, this)?;
-        send(self.ctx, &queue, message, patience).await
+        send(self.ctx, &queue, message, wait_mode).await
     }
 
     /// Receives without waiting.
@@ -317,7 +318,7 @@ impl IpcCtxView<'_> {
             may_send,
             size,
             room: Vec::new(),
-            stake: Stake::new(handle, charge),
+            open_charge: OpenCharge::new(handle, charge),
         })?)
     }
 
@@ -338,7 +339,7 @@ impl IpcCtxView<'_> {
         let ready = Ready {
             queue: queue.raw.clone(),
             side,
-            _stake: queue.stake.clone(),
+            _open_charge: queue.open_charge.clone(),
             _pollable: pollable,
         };
         let ready = self.table.push(ready)?;
@@ -368,12 +369,12 @@ fn receivable<'a>(
 }
 
 impl Queue {
-    async fn receive(&mut self, ctx: &IpcCtx, patience: Patience) -> Result<Message, Error> {
+    async fn receive(&mut self, ctx: &IpcCtx, wait_mode: WaitMode) -> Result<Message, Error> {
         let longest = self.size.max_message_size as usize;
         let waits = ctx.host().waits();
         let canceller = ctx.canceller_ref();
         let priority = waits
-            .receive(&self.raw, longest, &mut self.room, patience, canceller)
+            .receive(&self.raw, longest, &mut self.room, wait_mode, canceller)
             .await?;
         Ok(self.message(priority))
     }
@@ -441,12 +442,12 @@ async fn send(
     ctx: &IpcCtx,
     queue: &PollableQueue,
     message: &Message,
-    patience: Patience,
+    wait_mode: WaitMode,
 ) -> Result<(), Error> {
     let Message { payload, priority } = message;
     let waits = ctx.host().waits();
     waits
-        .send(queue, payload, *priority, patience, ctx.canceller_ref())
+        .send(queue, payload, *priority, wait_mode, ctx.canceller_ref())
         .await
 }
 
@@ -467,14 +468,8 @@ fn create(
     let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size), created)
         .map_err(|errno| ctx.refused(KIND, permit, Refusal::of_queue(errno, Some(size))))?;
     let entry = pending.finish();
-    ctx.created().add(
-        KIND,
-        permit,
-        raw.identity()?,
-        raw.witness()?,
-        &charge,
-        entry,
-    );
+    ctx.created()
+        .add(KIND, permit, raw.identity()?, raw.dup_fd()?, &charge, entry);
     Ok((raw, charge))
 }
 
@@ -542,7 +537,7 @@ enum Side {
 struct Ready {
     queue: Arc<PollableQueue>,
     side: Side,
-    _stake: Arc<Stake>,
+    _open_charge: Arc<OpenCharge>,
     _pollable: Reservation,
 }
 

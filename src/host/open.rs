@@ -2,7 +2,7 @@
 
 use crate::audit::Operation;
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{Deed, IpcCtx, Permit};
+use crate::ctx::{AccessRequest, IpcCtx, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::objects::remove;
@@ -53,8 +53,8 @@ pub(super) fn audited_open<T>(
         true => (Operation::Create, asked(rights, flags)),
         false => (Operation::Open, rights.into()),
     };
-    let deed = Deed::new(operation, kind, name).with_rights(&rights);
-    ctx.audited(deed, opened).map(|(object, _)| object)
+    let request = AccessRequest::new(operation, kind, name).with_rights(&rights);
+    ctx.audited(request, opened).map(|(object, _)| object)
 }
 
 /// Opens the object or creates it, as the flags say. Whether it was created is
@@ -124,11 +124,11 @@ pub(super) fn create_unique<T>(
         let rights = [rights, &[Right::Create]].concat();
         let permit = ctx.permit(kind, &name, &rights, &rights);
         let created = permit.and_then(|permit| create(ctx, &permit));
-        let deed = Deed {
+        let request = AccessRequest {
             prefix: Some(prefix),
-            ..Deed::new(Operation::Create, kind, &name).with_rights(&rights)
+            ..AccessRequest::new(Operation::Create, kind, &name).with_rights(&rights)
         };
-        match ctx.audited(deed, created) {
+        match ctx.audited(request, created) {
             Err(Error::Code(ErrorCode::Exists)) => {}
             done => return done,
         }
@@ -142,11 +142,11 @@ pub(super) fn unlink_name(ctx: &mut IpcCtx, kind: Kind, name: &str) -> Result<()
     let unlinked = unlink(ctx, kind, name, &mut created);
     // To be told that there is nothing takes no more than to remove one's own.
     let missing = matches!(unlinked, Err(Error::Code(ErrorCode::NoEntry)));
-    let deed = Deed {
+    let request = AccessRequest {
         created_by_guest: created || missing,
-        ..Deed::new(Operation::Unlink, kind, name).with_rights(&[Right::Unlink])
+        ..AccessRequest::new(Operation::Unlink, kind, name).with_rights(&[Right::Unlink])
     };
-    ctx.audited(deed, unlinked)
+    ctx.audited(request, unlinked)
 }
 
 /// Sets `created` if the guest had created the object, as far as anybody wants to know.

@@ -1,13 +1,15 @@
 //! The interface `semaphore`.
 
+use super::mappings::{Mapping, Part};
 use super::open::{
     asked, audited_open, create_unique, open_or_create, refuse_truncate, unlink_name,
 };
-use super::windows::{Part, Window};
 use crate::audit::Operation;
 use crate::bindings::posix::ipc::semaphore::{Host, HostSemaphore};
 use crate::bindings::posix::ipc::types::OpenFlags;
-use crate::ctx::{Charge, Deed, Held, IpcCtx, IpcCtxView, IpcHost, Permit, Stake, Use};
+use crate::ctx::{
+    AccessRequest, Charge, Held, IpcCtx, IpcCtxView, IpcHost, OpenCharge, Permit, RightState,
+};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
@@ -25,12 +27,12 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 pub struct Semaphore {
     raw: Arc<sys::semaphore::Semaphore>,
     name: String,
-    wait: Cell<Use>,
-    post: Cell<Use>,
+    wait: Cell<RightState>,
+    post: Cell<RightState>,
     may_map: bool,
     host_name: String,
     held: Option<Arc<Held>>,
-    stake: Arc<Stake>,
+    open_charge: Arc<OpenCharge>,
     _entry: Entry,
 }
 
@@ -102,7 +104,7 @@ impl HostSemaphore for IpcCtxView<'_> {
         let (raw, held) = (semaphore.raw.clone(), semaphore.held.clone());
         let waits = self.ctx.host().waits();
         let acquired = waits
-            .acquire(&raw, self.ctx.patience(timeout), self.ctx.canceller_ref())
+            .acquire(&raw, self.ctx.wait_mode(timeout), self.ctx.canceller_ref())
             .await;
         self.ctx.waited(acquired, timeout)?;
         if let Some(held) = held {
@@ -123,15 +125,15 @@ impl HostSemaphore for IpcCtxView<'_> {
         let available = Available {
             host: self.ctx.host().clone(),
             semaphore: semaphore.raw.clone(),
-            _stake: semaphore.stake.clone(),
+            _open_charge: semaphore.open_charge.clone(),
             _pollable: self.ctx.reserve_pollable(KIND, &semaphore.name)?,
         };
         let available = self.table.push(available)?;
         subscribe(self.table, available).map_err(Error::Trap)
     }
 
-    /// Not this, which knows no memory, is called: see [`super::bulk`].
-    fn map(&mut self, _: Handle<Semaphore>, _: Vec<u8>) -> Result<Handle<Window>, Error> {
+    /// Not this, which knows no memory, is called: see [`super::overrides`].
+    fn map(&mut self, _: Handle<Semaphore>, _: Vec<u8>) -> Result<Handle<Mapping>, Error> {
         Err(ErrorCode::Unsupported.into())
     }
 
@@ -149,14 +151,14 @@ impl HostSemaphore for IpcCtxView<'_> {
 impl Semaphore {
     fn check_wait(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
         match self.wait.get() {
-            Use::Allowed => Ok(()),
+            RightState::Allowed => Ok(()),
             _ => self.use_first(ctx, &self.wait, Operation::Wait, Right::Wait),
         }
     }
 
     fn check_post(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
         match self.post.get() {
-            Use::Allowed => Ok(()),
+            RightState::Allowed => Ok(()),
             _ => self.use_first(ctx, &self.post, Operation::Post, Right::Post),
         }
     }
@@ -165,12 +167,12 @@ impl Semaphore {
     fn use_first(
         &self,
         ctx: &mut IpcCtx,
-        state: &Cell<Use>,
+        state: &Cell<RightState>,
         operation: Operation,
         right: Right,
     ) -> Result<(), Error> {
-        let deed = Deed::new(operation, KIND, &self.name);
-        ctx.check_use(state, deed.with_rights(&[right]))
+        let request = AccessRequest::new(operation, KIND, &self.name);
+        ctx.check_use(state, request.with_rights(&[right]))
     }
 
     /// Whatever the grant says: public for the benchmark of what the check costs.
@@ -225,12 +227,12 @@ impl IpcCtxView<'_> {
         this: &Handle<Semaphore>,
         engine: &Engine,
         probe: Option<usize>,
-    ) -> Result<Handle<Window>, Error> {
+    ) -> Result<Handle<Mapping>, Error> {
         let semaphore = self.table.get(this)?;
         let name = semaphore.name.clone();
         let mapped = self.map_allowed_semaphore(this, engine, probe);
-        let deed = Deed::new(Operation::Map, KIND, &name).with_rights(&[Right::Map]);
-        self.ctx.audited(deed, mapped)
+        let request = AccessRequest::new(Operation::Map, KIND, &name).with_rights(&[Right::Map]);
+        self.ctx.audited(request, mapped)
     }
 
     fn map_allowed_semaphore(
@@ -238,7 +240,7 @@ impl IpcCtxView<'_> {
         this: &Handle<Semaphore>,
         engine: &Engine,
         probe: Option<usize>,
-    ) -> Result<Handle<Window>, Error> {
+    ) -> Result<Handle<Mapping>, Error> {
         let semaphore = self.table.get(this)?;
         if !semaphore.may_map {
             return Err(self.ctx.deny_optional(KIND, &semaphore.name, &[Right::Map]));
@@ -256,8 +258,8 @@ impl IpcCtxView<'_> {
             writable: true,
         };
         // A page, and its semaphore counts as created until it is gone.
-        let charge = semaphore.stake.charge();
-        self.open_window(&region, part, charge)
+        let charge = semaphore.open_charge.charge();
+        self.open_mapping(&region, part, charge)
     }
 
     fn push(
@@ -286,7 +288,7 @@ impl IpcCtxView<'_> {
             raw,
             name: permit.guest_name,
             host_name: permit.host_name,
-            stake: Stake::new(handle, charge),
+            open_charge: OpenCharge::new(handle, charge),
         })?)
     }
 }
@@ -312,7 +314,7 @@ fn create(
 struct Available {
     host: IpcHost,
     semaphore: Arc<sys::semaphore::Semaphore>,
-    _stake: Arc<Stake>,
+    _open_charge: Arc<OpenCharge>,
     _pollable: Reservation,
 }
 

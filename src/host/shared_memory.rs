@@ -1,11 +1,11 @@
 //! The interface `shared-memory`.
 
+use super::mappings::{Mapping, Part};
 use super::open::{asked, audited_open, create_unique, directions, open_or_create, unlink_name};
-use super::windows::{Part, Window};
 use crate::audit::Operation;
 use crate::bindings::posix::ipc::shared_memory::{AtomicOperation, Host, HostSegment, WaitOutcome};
 use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{Charge, Deed, IpcCtx, IpcCtxView, Permit};
+use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Kind, Right};
 use crate::ledger::Entry;
@@ -114,7 +114,7 @@ impl HostSegment for IpcCtxView<'_> {
         self.write_segment(&this, offset, &data)
     }
 
-    /// Not this, which would read into a copy, is called: see [`super::bulk`].
+    /// Not this, which would read into a copy, is called: see [`super::overrides`].
     fn read_into(&mut self, _: Handle<Segment>, _: u64, _: Vec<u8>) -> Result<u64, Error> {
         Err(ErrorCode::Unsupported.into())
     }
@@ -224,9 +224,9 @@ impl HostSegment for IpcCtxView<'_> {
     ) -> Result<WaitOutcome, Error> {
         let word = self.on(&this, |segment| segment.waitable(offset))?;
         let waits = self.ctx.host().waits();
-        let patience = self.ctx.patience(timeout);
+        let wait_mode = self.ctx.wait_mode(timeout);
         let waited = waits
-            .changed(word, expected, patience, self.ctx.canceller_ref())
+            .changed(word, expected, wait_mode, self.ctx.canceller_ref())
             .await;
         Ok(if self.ctx.waited(waited, timeout)? {
             WaitOutcome::Woken
@@ -240,7 +240,7 @@ impl HostSegment for IpcCtxView<'_> {
         Ok(Word::Segment(word.into()).wake(count)?)
     }
 
-    /// Not this, which knows no memory, is called: see [`super::bulk`].
+    /// Not this, which knows no memory, is called: see [`super::overrides`].
     fn map(
         &mut self,
         _: Handle<Segment>,
@@ -248,7 +248,7 @@ impl HostSegment for IpcCtxView<'_> {
         _: u64,
         _: u64,
         _: Access,
-    ) -> Result<Handle<Window>, Error> {
+    ) -> Result<Handle<Mapping>, Error> {
         Err(ErrorCode::Unsupported.into())
     }
 
@@ -348,11 +348,11 @@ impl IpcCtxView<'_> {
         probe: Option<usize>,
         range: Range<u64>,
         access: Access,
-    ) -> Result<Handle<Window>, Error> {
+    ) -> Result<Handle<Mapping>, Error> {
         let name = self.table.get(this)?.permit.guest_name.clone();
         let mapped = self.map_allowed_segment(this, engine, probe, range, access);
-        let deed = Deed::new(Operation::Map, KIND, &name).with_rights(&[Right::Map]);
-        self.ctx.audited(deed, mapped)
+        let request = AccessRequest::new(Operation::Map, KIND, &name).with_rights(&[Right::Map]);
+        self.ctx.audited(request, mapped)
     }
 
     fn map_allowed_segment(
@@ -362,7 +362,7 @@ impl IpcCtxView<'_> {
         probe: Option<usize>,
         range: Range<u64>,
         access: Access,
-    ) -> Result<Handle<Window>, Error> {
+    ) -> Result<Handle<Mapping>, Error> {
         let segment = self.table.get(this)?;
         let writable = match directions(access) {
             (true, write) => write,
@@ -388,7 +388,7 @@ impl IpcCtxView<'_> {
             length: range.end - range.start,
             writable,
         };
-        self.open_window(&region, part, charge)
+        self.open_mapping(&region, part, charge)
     }
 
     /// Does something with the object behind a handle.
@@ -426,11 +426,11 @@ impl Segment {
         }
         let created = ctx.created().charge(KIND, self.identity).is_some();
         let resized = self.change_size(ctx, before, size, truncate, created);
-        let deed = Deed {
+        let request = AccessRequest {
             created_by_guest: created,
-            ..Deed::new(Operation::Resize, KIND, &self.permit.guest_name)
+            ..AccessRequest::new(Operation::Resize, KIND, &self.permit.guest_name)
         };
-        ctx.audited(deed.with_rights(&[Right::Resize]), resized)
+        ctx.audited(request.with_rights(&[Right::Resize]), resized)
     }
 
     fn change_size(

@@ -1,6 +1,6 @@
 //! Finishing what dead hosts could not, and telling who holds what.
 
-use super::folder::{Folder, Found};
+use super::folder::{Found, LedgerDir};
 use super::record::{self, Contents, Record, Role};
 use super::{set_held, set_role};
 use crate::grant::Kind;
@@ -14,7 +14,7 @@ use std::path::Path;
 /// What is known about the objects that hosts have created or hold.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Survey {
+pub struct Scan {
     /// Who holds which object.
     pub holders: Vec<Holder>,
     /// What dead hosts have left, and what [`reap`] would do about it.
@@ -77,24 +77,24 @@ pub enum Reaped {
 /// # Errors
 ///
 /// If the folder cannot be read or locked. What is wrong with a single ledger is one of
-/// the [problems](Survey::problems).
-pub fn survey(folder: &Folder) -> io::Result<Survey> {
-    let mut survey = Survey::default();
+/// the [problems](Scan::problems).
+pub fn scan(folder: &LedgerDir) -> io::Result<Scan> {
+    let mut scan = Scan::default();
     let lock = folder.share()?;
     for path in folder.ledgers(&lock)? {
-        let Some((found, records)) = read(&path, &mut survey.problems) else {
+        let Some((found, records)) = read(&path, &mut scan.problems) else {
             continue;
         };
         for (_, record) in &records {
             if matches!(record.role, Role::Open | Role::Created) {
-                survey.holders.push(holder(record, &found));
+                scan.holders.push(holder(record, &found));
             }
             if !found.alive {
-                survey.leftovers.extend(leftover(record));
+                scan.leftovers.extend(leftover(record));
             }
         }
     }
-    Ok(survey)
+    Ok(scan)
 }
 
 /// Finishes the cleanup of every dead host: what its guests created is unlinked, and
@@ -104,12 +104,12 @@ pub fn survey(folder: &Folder) -> io::Result<Survey> {
 /// # Errors
 ///
 /// If the folder cannot be read or locked. What is wrong with a single ledger is one of
-/// the [problems](Survey::problems), and keeps none of the others from being cleaned up.
-pub fn reap(folder: &Folder) -> io::Result<Survey> {
-    let mut survey = Survey::default();
+/// the [problems](Scan::problems), and keeps none of the others from being cleaned up.
+pub fn reap(folder: &LedgerDir) -> io::Result<Scan> {
+    let mut scan = Scan::default();
     let lock = folder.claim()?;
     for path in folder.ledgers(&lock)? {
-        let Some((found, records)) = read(&path, &mut survey.problems) else {
+        let Some((found, records)) = read(&path, &mut scan.problems) else {
             // Not ours to judge, nor to remove.
             continue;
         };
@@ -127,17 +127,17 @@ pub fn reap(folder: &Folder) -> io::Result<Survey> {
                 // If this fails, so it will the next time, or finds nothing to do.
                 let _ = set_role(&mut file, *place, Role::Free);
             }
-            survey.leftovers.extend(leftover);
+            scan.leftovers.extend(leftover);
         }
         // What could not be done is left for the next time.
         if complete {
-            remove(&path, &mut survey.problems);
+            remove(&path, &mut scan.problems);
         }
     }
     for path in folder.unfinished(&lock)? {
-        remove(&path, &mut survey.problems);
+        remove(&path, &mut scan.problems);
     }
-    Ok(survey)
+    Ok(scan)
 }
 
 fn remove(path: &Path, problems: &mut Vec<String>) {
@@ -265,7 +265,7 @@ fn give_back(
 
 #[cfg(test)]
 mod tests {
-    use super::super::folder::Scratch;
+    use super::super::dir::Scratch;
     use super::super::{GuestLedger, Ledger};
     use super::*;
     use rustix::fs::{FlockOperation, flock};
@@ -297,7 +297,7 @@ mod tests {
         let looking = File::open(folder.path(DEAD)).unwrap();
         flock(&looking, FlockOperation::NonBlockingLockShared).unwrap();
 
-        let seen = survey(&folder).unwrap();
+        let seen = scan(&folder).unwrap();
         let alive = |holder: &Holder| holder.alive;
         assert_eq!(seen.holders.iter().map(alive).collect::<Vec<_>>(), [false]);
         reap(&folder).unwrap();
@@ -324,7 +324,7 @@ mod tests {
         for unreadable in ["0-folder.ledger", "2-folder.ledger", ".3-folder.ledger"] {
             std::fs::create_dir(folder.path(unreadable)).unwrap();
         }
-        assert_eq!(survey(&folder).unwrap().problems.len(), 2);
+        assert_eq!(scan(&folder).unwrap().problems.len(), 2);
         let reaped = reap(&folder).unwrap();
         assert_eq!(reaped.problems.len(), 3, "{:?}", reaped.problems);
         assert!(!folder.path(DEAD).exists());

@@ -1,4 +1,4 @@
-//! The layout of a ledger file. All numbers are in the machine's byte order: the file
+//! The layout of a ledger file. All numbers are in the host's byte order: the file
 //! never leaves the machine, nor outlives its boot.
 //!
 //! | offset | header | record |

@@ -144,11 +144,11 @@ pub(super) fn post(semaphore: &Semaphore) -> Option<Result<()>> {
 
 /// A word of the process's own, to end [`wait_any`] from another thread.
 #[derive(Default)]
-pub(crate) struct Bell {
+pub(crate) struct WakeWord {
     rung: AtomicU32,
 }
 
-impl Bell {
+impl WakeWord {
     pub(crate) fn count(&self) -> u32 {
         self.rung.load(Ordering::SeqCst)
     }
@@ -159,18 +159,18 @@ impl Bell {
     }
 }
 
-/// Blocks this thread until the bell has rung since `rung`, or one of the words is
+/// Blocks this thread until the wake_word has rung since `rung`, or one of the words is
 /// woken, or does not hold the value given beside it, which is `Errno::AGAIN`.
-/// Gives the word that was woken, none for the bell. At most [`MAX_WORDS`] - 1
+/// Gives the word that was woken, none for the wake_word. At most [`MAX_WORDS`] - 1
 /// words; with any word, `Errno::TIMEDOUT` after `limit`.
 pub(crate) fn wait_any(
-    bell: &Bell,
+    wake_word: &WakeWord,
     rung: u32,
     words: &[(Word, u32)],
     limit: Duration,
 ) -> Result<Option<usize>> {
     let mut waits = Vec::with_capacity(words.len() + 1);
-    waits.push(entry(&bell.rung, rung, WaitFlags::PRIVATE));
+    waits.push(entry(&wake_word.rung, rung, WaitFlags::PRIVATE));
     waits.extend(
         words
             .iter()
@@ -232,7 +232,7 @@ pub(super) fn semaphore_layout_is_known() -> bool {
 
 /// A call that cannot wait, because the word does not hold the value.
 fn has_waitv() -> bool {
-    wait_any(&Bell::default(), 1, &[], Duration::ZERO) == Err(Errno::AGAIN)
+    wait_any(&WakeWord::default(), 1, &[], Duration::ZERO) == Err(Errno::AGAIN)
 }
 
 /// None if it cannot be tried out, because the system has no room for a thread.

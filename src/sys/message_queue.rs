@@ -102,7 +102,7 @@ impl MessageQueue {
 
     /// Another descriptor of a queue that its mode lets nobody open, by which its name is
     /// recognised: see [`Self::is_at`]. None of one that can be opened.
-    pub(crate) fn witness(&self) -> Result<Option<Self>> {
+    pub(crate) fn dup_fd(&self) -> Result<Option<Self>> {
         const OWNER: u32 = 0o600;
         if self.mode()? & OWNER != 0 {
             return Ok(None);

@@ -2,8 +2,8 @@
 //!
 //! References: POSIX `<semaphore.h>`, Linux `sem_overview(7)`.
 
-use super::guard::Guard;
 use super::memory_file::{self, MemoryFile, SEMAPHORE_PREFIX};
+use super::sigbus::Guard;
 use super::{Errno, Identity, Result, TRUNCATED, c_name, check, futex, last_errno, retry_on_intr};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::cell::UnsafeCell;

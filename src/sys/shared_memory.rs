@@ -2,8 +2,8 @@
 //!
 //! References: POSIX `shm_open`, `ftruncate`, `mmap`; Linux `shm_overview(7)`.
 
-use super::guard::Guard;
 use super::memory_file::{self, MemoryFile};
+use super::sigbus::Guard;
 use super::{Errno, Identity, Result, TRUNCATED, retry_on_intr};
 use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::mm::{MapFlags, ProtFlags};

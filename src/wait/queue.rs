@@ -1,6 +1,6 @@
 //! Waiting for room or for a message in a queue, by its descriptor.
 
-use super::{Canceller, Patience, Waits, limited};
+use super::{Canceller, WaitMode, Waits, limited};
 use crate::error::{Error, ErrorCode};
 use crate::sys::message_queue::MessageQueue;
 use crate::sys::notification::Registration;
@@ -88,11 +88,11 @@ impl Waits {
         queue: &PollableQueue,
         payload: &[u8],
         priority: u32,
-        patience: Patience,
+        wait_mode: WaitMode,
         canceller: &Canceller,
     ) -> Result<(), Error> {
         let send = || queue.get().try_send(payload, priority);
-        self.transfer(queue, Interest::WRITABLE, send, patience, canceller)
+        self.transfer(queue, Interest::WRITABLE, send, wait_mode, canceller)
             .await
     }
 
@@ -102,11 +102,11 @@ impl Waits {
         queue: &PollableQueue,
         longest: usize,
         payload: &mut Vec<u8>,
-        patience: Patience,
+        wait_mode: WaitMode,
         canceller: &Canceller,
     ) -> Result<u32, Error> {
         let receive = || queue.get().try_receive(longest, payload);
-        self.transfer(queue, Interest::READABLE, receive, patience, canceller)
+        self.transfer(queue, Interest::READABLE, receive, wait_mode, canceller)
             .await
     }
 
@@ -115,14 +115,14 @@ impl Waits {
         queue: &PollableQueue,
         interest: Interest,
         mut attempt: impl FnMut() -> sys::Result<T>,
-        patience: Patience,
+        wait_mode: WaitMode,
         canceller: &Canceller,
     ) -> Result<T, Error> {
         match attempt() {
             Err(Errno::AGAIN) => {}
             done => return done.map_err(Error::from),
         }
-        let Patience::Until(deadline) = patience else {
+        let WaitMode::Until(deadline) = wait_mode else {
             return Err(ErrorCode::Busy.into());
         };
         if canceller.is_cancelled() {
@@ -140,7 +140,7 @@ impl Waits {
 }
 
 /// Waits until a registration for the arrival of a message is used or given up.
-pub(crate) async fn told(registration: &Arc<Registration>) {
+pub(crate) async fn notified(registration: &Arc<Registration>) {
     if registration.is_over() {
         return;
     }

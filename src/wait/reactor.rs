@@ -24,7 +24,7 @@
 mod tests;
 
 use crate::sys::Errno;
-use crate::sys::futex::{self, Bell, Word};
+use crate::sys::futex::{self, WakeWord, Word};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -117,7 +117,7 @@ impl Drop for Reactor {
     fn drop(&mut self) {
         for (shard, thread) in lock(&self.shards).drain(..) {
             shard.stopping.store(true, Ordering::SeqCst);
-            shard.bell.ring();
+            shard.wake_word.ring();
             let _ = thread.join();
         }
     }
@@ -178,7 +178,7 @@ struct Entry {
 /// One thread's words.
 #[derive(Default)]
 struct Shard {
-    bell: Bell,
+    wake_word: WakeWord,
     words: Mutex<Words>,
     /// Signalled whenever the thread has come back from the kernel.
     turned: Condvar,
@@ -291,7 +291,7 @@ impl Shard {
         waiters.next += 1;
         waiters.queue.insert(order, entry.clone());
         drop(words);
-        self.bell.ring();
+        self.wake_word.ring();
         order
     }
 
@@ -304,7 +304,7 @@ impl Shard {
         waiters.next_again -= 1;
         waiters.queue.insert(order, entry.clone());
         drop(words);
-        self.bell.ring();
+        self.wake_word.ring();
         order
     }
 
@@ -329,7 +329,7 @@ impl Shard {
         if matches!(queued, Some(Some(_))) {
             words.forget_if_idle(word);
             // The thread may be asleep on the word.
-            self.bell.ring();
+            self.wake_word.ring();
             if matches!(interest, Interest::Change(_)) {
                 self.let_go(words);
             }
@@ -367,21 +367,21 @@ impl Shard {
             Interest::Take | Interest::Look => return post_on(word),
         }
         drop(words);
-        self.bell.ring();
+        self.wake_word.ring();
     }
 
     fn run(&self) {
         let mut woken = Vec::new();
         while !self.stopping.load(Ordering::SeqCst) {
             // Read before the words are: a ring after this ends the wait below.
-            let rung = self.bell.count();
+            let rung = self.wake_word.count();
             let (words, longest) = self.fire(&woken, Instant::now());
             woken.clear();
-            match futex::wait_any(&self.bell, rung, &words, longest) {
+            match futex::wait_any(&self.wake_word, rung, &words, longest) {
                 Ok(Some(named)) => {
                     woken.extend(words.into_iter().take(named + 1).map(|(word, _)| word));
                 }
-                // The bell alone; or a word changed, or the time is over, or an object
+                // The wake_word alone; or a word changed, or the time is over, or an object
                 // is shorter than it was, which `fire` finds out. If a word was woken
                 // the kernel says that first.
                 Ok(None) | Err(Errno::AGAIN | Errno::TIMEDOUT | Errno::INTR | Errno::FAULT) => {}

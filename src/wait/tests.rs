@@ -19,7 +19,7 @@ fn waits(strategy: WaitStrategy) -> Arc<Waits> {
     Arc::new(Waits::new(strategy, Duration::ZERO))
 }
 
-const STRATEGIES: [WaitStrategy; 2] = [WaitStrategy::Reactor, WaitStrategy::Slices];
+const STRATEGIES: [WaitStrategy; 2] = [WaitStrategy::Reactor, WaitStrategy::Polling];
 
 fn unique() -> String {
     format!("/posix-ipc.waits.{:016x}", rand::random::<u64>())
@@ -73,7 +73,7 @@ fn later(action: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
     })
 }
 
-const ANY: Patience = Patience::Until(Deadline::Never);
+const ANY: WaitMode = WaitMode::Until(Deadline::Never);
 
 #[test]
 fn a_cancelled_acquire_takes_nothing() {
@@ -414,17 +414,17 @@ fn deadlines_and_cancellation_end_every_kind_of_wait() {
         let queue = queue();
         let mut segment = segment(64);
         run(async {
-            for patience in [Patience::new(Some(1)), Patience::new(Some(2_000_000))] {
+            for wait_mode in [WaitMode::new(Some(1)), WaitMode::new(Some(2_000_000))] {
                 let canceller = Canceller::new();
-                let acquired = waits.acquire(&semaphore, patience, &canceller).await;
+                let acquired = waits.acquire(&semaphore, wait_mode, &canceller).await;
                 assert_code(acquired, ErrorCode::TimedOut);
                 let received = waits
-                    .receive(&queue, 4, &mut Vec::new(), patience, &canceller)
+                    .receive(&queue, 4, &mut Vec::new(), wait_mode, &canceller)
                     .await;
                 assert_code(received, ErrorCode::TimedOut);
                 let word = segment.waitable(0).unwrap();
                 assert_code(
-                    waits.changed(word, 0, patience, &canceller).await,
+                    waits.changed(word, 0, wait_mode, &canceller).await,
                     ErrorCode::TimedOut,
                 );
             }
@@ -432,16 +432,16 @@ fn deadlines_and_cancellation_end_every_kind_of_wait() {
             let other = canceller.clone();
             later(move || other.cancel());
             // Longer than the clock reaches.
-            let patience = Patience::new(Some(u64::MAX));
-            let acquired = waits.acquire(&semaphore, patience, &canceller).await;
+            let wait_mode = WaitMode::new(Some(u64::MAX));
+            let acquired = waits.acquire(&semaphore, wait_mode, &canceller).await;
             assert_code(acquired, ErrorCode::Cancelled);
             let received = waits
-                .receive(&queue, 4, &mut Vec::new(), patience, &canceller)
+                .receive(&queue, 4, &mut Vec::new(), wait_mode, &canceller)
                 .await;
             assert_code(received, ErrorCode::Cancelled);
             let word = segment.waitable(0).unwrap();
             assert_code(
-                waits.changed(word, 0, patience, &canceller).await,
+                waits.changed(word, 0, wait_mode, &canceller).await,
                 ErrorCode::Cancelled,
             );
         });

@@ -1,7 +1,7 @@
 //! Waiting for a semaphore, and for a word of a segment to change.
 
 use super::reactor::Interest;
-use super::{Backoff, Canceller, Patience, Waits, limited};
+use super::{Backoff, Canceller, WaitMode, Waits, limited};
 use crate::error::{Error, ErrorCode};
 use crate::sys::Errno;
 use crate::sys::futex::{self, Word};
@@ -19,14 +19,14 @@ impl Waits {
     pub(crate) async fn acquire(
         &self,
         semaphore: &Arc<Semaphore>,
-        patience: Patience,
+        wait_mode: WaitMode,
         canceller: &Canceller,
     ) -> Result<(), Error> {
         match semaphore.try_acquire() {
             Err(Errno::AGAIN) => {}
             done => return done.map_err(Error::from),
         }
-        let Patience::Until(deadline) = patience else {
+        let WaitMode::Until(deadline) = wait_mode else {
             return Err(ErrorCode::Busy.into());
         };
         if canceller.is_cancelled() {
@@ -79,13 +79,13 @@ impl Waits {
         &self,
         word: MappedWord,
         expected: u32,
-        patience: Patience,
+        wait_mode: WaitMode,
         canceller: &Canceller,
     ) -> Result<bool, Error> {
         if word.load()? != expected {
             return Ok(false);
         }
-        let Patience::Until(deadline) = patience else {
+        let WaitMode::Until(deadline) = wait_mode else {
             return Err(ErrorCode::Busy.into());
         };
         if canceller.is_cancelled() {
@@ -128,16 +128,16 @@ mod tests {
 
     #[test]
     fn zero_does_not_wait_and_the_longest_span_never_ends() {
-        assert!(matches!(Patience::new(Some(0)), Patience::None));
+        assert!(matches!(WaitMode::new(Some(0)), WaitMode::None));
         assert!(matches!(
-            Patience::new(None),
-            Patience::Until(Deadline::Never)
+            WaitMode::new(None),
+            WaitMode::Until(Deadline::Never)
         ));
         assert!(matches!(
-            Patience::new(Some(1)),
-            Patience::Until(Deadline::At(_))
+            WaitMode::new(Some(1)),
+            WaitMode::Until(Deadline::At(_))
         ));
         // 584 years: representable or not, it must not panic.
-        assert!(matches!(Patience::new(Some(u64::MAX)), Patience::Until(_)));
+        assert!(matches!(WaitMode::new(Some(u64::MAX)), WaitMode::Until(_)));
     }
 }

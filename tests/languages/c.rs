@@ -63,7 +63,7 @@ fn mappings_are_like_native_ones() {
     };
     let native = run(&native, "");
     assert!(native.1.starts_with(b"left behind"));
-    // By copies, and by windows.
+    // By copies, and mapped by the host.
     for option in ["", ",map"] {
         let guest = run(&guest, option);
         assert_same(&native.0, &guest.0);
@@ -160,11 +160,11 @@ fn mapping(memory: &str, gate: &str) -> Vec<String> {
 }
 
 #[test]
-fn windows_are_like_native_mappings() {
-    let Some(programs) = both("windows.c") else {
+fn host_mappings_are_like_native_mappings() {
+    let Some(programs) = both("host_mappings.c") else {
         return;
     };
-    let file = scratch_file("windows.txt", "hello world");
+    let file = scratch_file("host_mappings.txt", "hello world");
     let folder = file.parent().unwrap().display().to_string();
     let [native, guest] = programs.map(|program| {
         let names = Names::new();
@@ -186,8 +186,8 @@ fn windows_are_like_native_mappings() {
 }
 
 #[test]
-fn windows_count_with_native_programs() {
-    let Some([native, guest]) = both("windows.c") else {
+fn host_mappings_count_with_native_programs() {
+    let Some([native, guest]) = both("host_mappings.c") else {
         return;
     };
     const TIMES: u32 = 1_000_000;

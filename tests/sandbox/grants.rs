@@ -80,7 +80,7 @@ fn foreign(names: &Names, create: &str) -> [String; 4] {
 }
 
 /// What is left: of the guest's own nothing, of others all but what it may unlink.
-fn check_what_is_left(kind: &str, life: &str, names: &Names) {
+fn check_what_is_left(kind: &str, lifecycle: &str, names: &Names) {
     let [inside, outside] = [names.name("in.foreign"), names.name("out")];
     let mut expected = vec![format!("{kind}:{outside}")];
     if life != "own" {
@@ -93,7 +93,7 @@ fn check_what_is_left(kind: &str, life: &str, names: &Names) {
 fn every_right_on_semaphores() {
     let Some(probe) = guest("probe") else { return };
     for access in ["use", "wait", "post"] {
-        for life in ["open", "create", "own"] {
+        for lifecycle in ["open", "create", "own"] {
             let names = Names::new();
             let [inside, outside, new, nowhere] =
                 foreign(&names, "s = sem.open NAME create mode=640 value=5");
@@ -158,7 +158,7 @@ fn every_right_on_semaphores() {
 fn every_right_on_shared_memory() {
     let Some(probe) = guest("probe") else { return };
     for access in ["rw", "ro"] {
-        for life in ["open", "create", "own"] {
+        for lifecycle in ["open", "create", "own"] {
             let names = Names::new();
             let [inside, outside, new, nowhere] =
                 foreign(&names, "m = shm.open NAME create mode=640 size=16");
@@ -312,7 +312,7 @@ fn a_size_that_is_denied_stays() {
 fn every_right_on_queues() {
     let Some(probe) = guest("probe") else { return };
     for (access, direction) in [("both", "both"), ("recv", "read"), ("send", "write")] {
-        for life in ["open", "create", "own"] {
+        for lifecycle in ["open", "create", "own"] {
             let names = Names::new();
             let [inside, outside, new, nowhere] =
                 foreign(&names, "q = mq.open NAME create mode=640 limits=8x16");
@@ -1130,7 +1130,7 @@ fn a_manifest_grants_what_flags_grant() {
 
             [[shm]]
             name = "{frames}.*"
-            life = "create"
+            lifecycle = "create"
             max = 1
             max-size = "1KiB"
 

@@ -302,7 +302,7 @@ fn a_program_can_tell_that_its_host_has_no_ledger() {
     let folder = Folder::new();
     let ledgers = folder.path().join("ledgers");
     let build = || {
-        let ledgers = wasmtime_posix_ipc::ledger::Folder::at(&ledgers).unwrap();
+        let ledgers = wasmtime_posix_ipc::ledger::LedgerDir::at(&ledgers).unwrap();
         IpcHost::builder().ledger(ledgers)
     };
     assert!(build().build().ledger_error().is_none());
@@ -384,7 +384,7 @@ fn a_host_can_be_killed_at_any_moment() {
     }
     stop.store(true, Ordering::SeqCst);
     foreigner.join().unwrap();
-    println!("{rounds} rounds: {lost} tokens lost in the documented window");
+    println!("{rounds} rounds: {lost} tokens lost in the documented mapping");
     assert_eq!(
         touched.load(Ordering::SeqCst),
         0,

@@ -19,8 +19,8 @@ pub fn guest(name: &str) -> Option<PathBuf> {
     // Where `make guests` builds them as well.
     let (manifest, target, flags) = match name {
         "probe" => ("tests/guest", "guests", ""),
-        "windows-guest" => (
-            "tests/windows/guest",
+        "mappings-guest" => (
+            "tests/mappings/guest",
             "guests-atomics",
             "-C target-feature=+atomics",
         ),

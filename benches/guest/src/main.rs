@@ -35,11 +35,11 @@ fn measure(what: &str, count: usize, size: usize) -> Duration {
                 .unwrap()
         }),
         "sem-pair" => pair(Semaphore::open("/gate").unwrap(), count),
-        "sem-pair-window" => pair(mapped("/gate"), count),
+        "sem-pair-mapping" => pair(mapped("/gate"), count),
         "sem-release" => release(Semaphore::open("/gate").unwrap(), count),
-        "sem-release-window" => release(mapped("/gate"), count),
+        "sem-release-mapping" => release(mapped("/gate"), count),
         "sem-contended" => contended(Semaphore::open("/lock").unwrap(), count),
-        "sem-contended-window" => contended(mapped("/lock"), count),
+        "sem-contended-mapping" => contended(mapped("/lock"), count),
         "mq" => queue(count, size),
         "mq-list" => queue_list(count, size),
         "mq-batch" => queue_batch(count, size),
@@ -62,20 +62,20 @@ fn measure(what: &str, count: usize, size: usize) -> Duration {
                 segment.write(0, black_box(buffer.bytes())).unwrap()
             })
         }
-        "window-read" => {
-            let window = segment().window(Access::ReadWrite).unwrap();
+        "mapping-read" => {
+            let mapping = segment().map_all(Access::ReadWrite).unwrap();
             let mut buffer = Buffer::new(size);
-            window.write(0, buffer.bytes()).unwrap();
+            mapping.write(0, buffer.bytes()).unwrap();
             time(count, || {
-                window.read_exact(0, black_box(buffer.bytes())).unwrap()
+                mapping.read_exact(0, black_box(buffer.bytes())).unwrap()
             })
         }
-        "window-write" => {
-            let window = segment().window(Access::ReadWrite).unwrap();
+        "mapping-write" => {
+            let mapping = segment().map_all(Access::ReadWrite).unwrap();
             let mut buffer = Buffer::new(size);
-            window.write(0, buffer.bytes()).unwrap();
+            mapping.write(0, buffer.bytes()).unwrap();
             time(count, || {
-                window.write(0, black_box(buffer.bytes())).unwrap()
+                mapping.write(0, black_box(buffer.bytes())).unwrap()
             })
         }
         "atomic" => {
@@ -85,15 +85,15 @@ fn measure(what: &str, count: usize, size: usize) -> Duration {
                 black_box(word.fetch_add(1).unwrap());
             })
         }
-        "atomic-window" => {
-            let window = segment().window(Access::ReadWrite).unwrap();
-            let word = window.u32(0).unwrap();
+        "atomic-mapping" => {
+            let mapping = segment().map_all(Access::ReadWrite).unwrap();
+            let word = mapping.u32(0).unwrap();
             time(count, || {
                 black_box(word.fetch_add(1, SeqCst));
             })
         }
         "sem-ping-pong" => sem_ping_pong(Semaphore::open, count),
-        "sem-ping-pong-window" => sem_ping_pong(|name| Ok(mapped(name)), count),
+        "sem-ping-pong-mapping" => sem_ping_pong(|name| Ok(mapped(name)), count),
         "mq-ping-pong" => {
             let ping = Queue::open("/ping", Access::Write).unwrap();
             let pong = Queue::open("/pong", Access::Read).unwrap();

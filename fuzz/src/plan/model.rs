@@ -3,7 +3,7 @@
 use super::super::native::{Queued, Size};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use wasmtime_posix_ipc::bindings::posix::ipc::types::{Access as Direction, OpenFlags};
-use wasmtime_posix_ipc::grant::{Access, Kind, Life};
+use wasmtime_posix_ipc::grant::{Access, Kind, Lifecycle};
 
 /// A name of the host's: a kind and which letter of the alphabet.
 pub type HostName = (Kind, usize);
@@ -43,7 +43,7 @@ fn fail<T>(code: &str) -> Result<T, String> {
 pub struct Granted {
     pub host: usize,
     pub access: Access,
-    pub life: Life,
+    pub lifecycle: Lifecycle,
     pub undo: bool,
     pub keep: bool,
 }
@@ -201,7 +201,7 @@ impl Machine {
             None if !creates => return fail("NoEntry"),
             _ => {}
         }
-        if granted.life == Life::Open {
+        if granted.lifecycle == Lifecycle::Open {
             return fail("NotPermitted");
         }
         if guest.charged() >= CREATED {
@@ -231,10 +231,10 @@ impl Machine {
         let name = (kind, granted.host);
         let present = self.names.get(&name);
         let created = guest.created.get(&name).map(|(object, _)| object);
-        match (granted.life, present) {
-            (Life::Open, _) => fail("NotPermitted"),
+        match (granted.lifecycle, present) {
+            (Lifecycle::Open, _) => fail("NotPermitted"),
             (_, None) => fail("NoEntry"),
-            (Life::Create, present) if created != present => fail("NotPermitted"),
+            (Lifecycle::Create, present) if created != present => fail("NotPermitted"),
             _ => {
                 self.names.remove(&name);
                 guest.created.remove(&name);
@@ -310,10 +310,10 @@ impl Machine {
         let created = created
             .map(|(object, _)| *object)
             .any(|object| object == handle.object);
-        let allowed = match handle.granted.life {
-            Life::Open => false,
-            Life::Create => created,
-            Life::Own => true,
+        let allowed = match handle.granted.lifecycle {
+            Lifecycle::Open => false,
+            Lifecycle::Create => created,
+            Lifecycle::Own => true,
         };
         let bytes = self.segment(handle);
         if bytes.len() as u64 == size {

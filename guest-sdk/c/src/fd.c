@@ -181,11 +181,11 @@ ssize_t __real_writev(int, const struct iovec *, int);
 ssize_t __real_pread(int, void *, size_t, off_t);
 ssize_t __real_pwrite(int, const void *, size_t, off_t);
 
-/* As the functions of the C library that they call, for memory in windows too. */
+/* As the functions of the C library that they call, for memory in mappings too. */
 
 static ssize_t read_file(int number, void *buffer, size_t length, const off_t *offset) {
 	void *into = buffer;
-	if (length > 0 && in_window(buffer) && !(into = malloc(length)))
+	if (length > 0 && is_mapped(buffer) && !(into = malloc(length)))
 		return fail_with(ENOMEM);
 	ssize_t result = offset ? __real_pread(number, into, length, *offset) : __real_read(number, into, length);
 	if (into != buffer) {
@@ -206,9 +206,9 @@ static ssize_t write_file(int number, const void *buffer, size_t length, const o
 	return result;
 }
 
-static bool any_in_window(const struct iovec *buffers, int count) {
+static bool any_mapped(const struct iovec *buffers, int count) {
 	for (int i = 0; i < count; i++)
-		if (buffers[i].iov_len > 0 && in_window(buffers[i].iov_base))
+		if (buffers[i].iov_len > 0 && is_mapped(buffers[i].iov_base))
 			return true;
 	return false;
 }
@@ -265,7 +265,7 @@ static ssize_t each(const struct iovec *buffers, int count, int number, bool rea
 }
 
 ssize_t __wrap_readv(int number, const struct iovec *buffers, int count) {
-	if (descriptor_of(number) || any_in_window(buffers, count))
+	if (descriptor_of(number) || any_mapped(buffers, count))
 		return each(buffers, count, number, true);
 	push();
 	ssize_t result = __real_readv(number, buffers, count);
@@ -274,7 +274,7 @@ ssize_t __wrap_readv(int number, const struct iovec *buffers, int count) {
 }
 
 ssize_t __wrap_writev(int number, const struct iovec *buffers, int count) {
-	if (descriptor_of(number) || any_in_window(buffers, count))
+	if (descriptor_of(number) || any_mapped(buffers, count))
 		return each(buffers, count, number, false);
 	push();
 	return __real_writev(number, buffers, count);

@@ -93,15 +93,15 @@ HIDDEN size_t notification_count(void);
 /* A pollable for each registration; as many as fit. */
 HIDDEN size_t notification_pollables(int32_t *handles, size_t room);
 
-/* ---- window.c ----------------------------------------------------------------------- */
+/* ---- mapped.c ----------------------------------------------------------------------- */
 
-/* Some byte of the guest's own: it says to the host which memory a window is for. */
+/* Some byte of the guest's own: it says to the host which memory a mapping is for. */
 #define PROBE (posix_ipc_list_u8_t){(uint8_t *)"", 1}
 
 /* Whether an address is beyond the guest's own memory. */
-HIDDEN bool in_window(const void *address);
-HIDDEN char *window_address(posix_ipc_windows_own_window_t);
-/* The bytes, or a copy if they lie in a window: `copy` is to be freed in any case. NULL
+HIDDEN bool is_mapped(const void *address);
+HIDDEN char *mapping_address(posix_ipc_mappings_own_mapping_t);
+/* The bytes, or a copy if they lie in a mapping: `copy` is to be freed in any case. NULL
  * with errno set if there is no memory for it. */
 HIDDEN const void *lend(const void *bytes, size_t length, void **copy);
 

@@ -1,7 +1,7 @@
 /* <sys/mman.h>: mappings.
  *
  * A mapping of shared memory is the object itself where the host maps it for the guest: a
- * window, of which all below that is about copies does nothing.
+ * mapping, of which all below that is about copies does nothing.
  *
  * Else it is a copy in the guest's own memory, and meets the object at the points that internal.h names: what the program changed is written to the object
  * (push), then what others changed is read from it (pull). To know its own changes, the
@@ -26,8 +26,8 @@ struct block {
 	unsigned uses;
 	char *memory;
 	char *common; /* What memory and object last had in common; NULL if nothing is pushed. */
-	bool is_window;
-	posix_ipc_windows_own_window_t window;
+	bool is_host_mapping;
+	posix_ipc_mappings_own_mapping_t host_mapping;
 };
 
 struct mapping {
@@ -59,8 +59,8 @@ static char *common_of(const struct mapping *m) {
 	return m->block->common + m->start;
 }
 
-static bool is_window(const struct mapping *m) {
-	return m->block->is_window;
+static bool is_host_mapping(const struct mapping *m) {
+	return m->block->is_host_mapping;
 }
 
 static bool pushes(const struct mapping *m) {
@@ -222,7 +222,7 @@ static bool pull_mapping(const struct mapping *m) {
 
 void pull(void) {
 	for (struct mapping *m = mappings; m; m = m->next)
-		if (m->segment && !is_window(m))
+		if (m->segment && !is_host_mapping(m))
 			pull_mapping(m);
 }
 
@@ -249,9 +249,9 @@ _Noreturn void __wrap__exit(int code) {
 
 /* ---- where a mapping gets its memory ------------------------------------------------ */
 
-/* By a window, if the host has one and the object reaches to the last page: a copy may be
+/* By a mapping, if the host has one and the object reaches to the last page: a copy may be
  * longer than its object. */
-static bool back_by_window(struct mapping *m) {
+static bool back_by_host_mapping(struct mapping *m) {
 	uint64_t size = 0;
 	ipc_error error;
 	bool done = posix_ipc_shared_memory_method_segment_size(m->segment->handle, &size, &error);
@@ -261,13 +261,13 @@ static bool back_by_window(struct mapping *m) {
 	done = done && posix_ipc_shared_memory_method_segment_map(m->segment->handle, &PROBE, m->offset,
 		rest < m->length ? rest : m->length,
 		m->segment->writable ? POSIX_IPC_TYPES_ACCESS_READ_WRITE : POSIX_IPC_TYPES_ACCESS_READ,
-		&m->block->window, &error);
+		&m->block->host_mapping, &error);
 	if (!done) {
 		posix_ipc_types_error_code_free(&error);
 		return false;
 	}
-	m->block->is_window = true;
-	m->block->memory = window_address(m->block->window);
+	m->block->is_host_mapping = true;
+	m->block->memory = mapping_address(m->block->host_mapping);
 	return true;
 }
 
@@ -278,7 +278,7 @@ static int back(struct mapping *m, bool sharing) {
 		return ENOMEM;
 	m->block = block;
 	block->uses = 1;
-	if (m->segment && sharing && back_by_window(m))
+	if (m->segment && sharing && back_by_host_mapping(m))
 		return 0;
 	block->memory = aligned_alloc(page_size(), m->length);
 	if (block->memory && m->segment && m->segment->writable)
@@ -294,8 +294,8 @@ static int back(struct mapping *m, bool sharing) {
 
 static void unback(struct mapping *m) {
 	if (--m->block->uses == 0) {
-		if (is_window(m))
-			posix_ipc_windows_window_drop_own(m->block->window);
+		if (is_host_mapping(m))
+			posix_ipc_mappings_mapping_drop_own(m->block->host_mapping);
 		else
 			free(m->block->memory);
 		free(m->block->common);
@@ -364,7 +364,7 @@ void *mmap(void *hint, size_t length, int protection, int flags, int number, off
 		errno = failure;
 		return MAP_FAILED;
 	}
-	if (m->segment && !is_window(m)) {
+	if (m->segment && !is_host_mapping(m)) {
 		push(); /* of other mappings of the same object */
 		if (!pull_mapping(m)) {
 			discard(m);
@@ -495,7 +495,7 @@ int madvise(void *start, size_t length, int advice) {
 struct segment *shared_at(const void *address, size_t length, uint64_t *offset) {
 	for (struct mapping *m = mappings; m; m = m->next) {
 		const char *start = memory_of(m), *at = address;
-		if (!(pushes(m) || (m->segment && is_window(m))) || !(m->protection & PROT_WRITE) || at < start || at + length > start + m->length)
+		if (!(pushes(m) || (m->segment && is_host_mapping(m))) || !(m->protection & PROT_WRITE) || at < start || at + length > start + m->length)
 			continue;
 		*offset = m->offset + (uint64_t)(at - start);
 		return m->segment;

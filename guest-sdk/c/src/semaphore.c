@@ -17,7 +17,7 @@ struct semaphore {
 		uint64_t *page; /* named: its own word, if it is mapped */
 	};
 	uint32_t wakeup;   /* shared: who is woken, SHARED_WAKEUP for other processes too */
-	posix_ipc_windows_own_window_t window; /* named, with a page */
+	posix_ipc_mappings_own_mapping_t host_mapping; /* named, with a page */
 	uint32_t magic;    /* named or local */
 	posix_ipc_semaphore_borrow_semaphore_t handle;
 };
@@ -64,8 +64,8 @@ sem_t *sem_open(const char *text, int flags, ...) {
 	}
 	semaphore->magic = NAMED;
 	semaphore->handle = posix_ipc_semaphore_borrow_semaphore(handle);
-	if (posix_ipc_semaphore_method_semaphore_map(semaphore->handle, &PROBE, &semaphore->window, &error))
-		semaphore->page = (uint64_t *)window_address(semaphore->window);
+	if (posix_ipc_semaphore_method_semaphore_map(semaphore->handle, &PROBE, &semaphore->host_mapping, &error))
+		semaphore->page = (uint64_t *)mapping_address(semaphore->host_mapping);
 	else
 		posix_ipc_types_error_code_free(&error);
 	return (sem_t *)semaphore;
@@ -89,7 +89,7 @@ int sem_close(sem_t *public) {
 		return fail_with(EINVAL);
 	semaphore->magic = 0;
 	if (semaphore->page)
-		posix_ipc_windows_window_drop_own(semaphore->window);
+		posix_ipc_mappings_mapping_drop_own(semaphore->host_mapping);
 	posix_ipc_semaphore_semaphore_drop_own((posix_ipc_semaphore_own_semaphore_t){semaphore->handle.__handle});
 	free(semaphore);
 	return 0;
@@ -130,7 +130,7 @@ static bool release_named(struct semaphore *semaphore, ipc_error *error) {
 struct shared {
 	posix_ipc_shared_memory_borrow_segment_t segment;
 	uint64_t offset;
-	uint64_t *word; /* in a window; NULL where the memory is a copy */
+	uint64_t *word; /* in a mapping; NULL where the memory is a copy */
 };
 
 static bool load(const struct shared *at, uint64_t *word, ipc_error *error) {
@@ -239,7 +239,7 @@ static enum kind kind_of(sem_t *public, struct shared *at) {
 	struct segment *segment = shared_at(public, sizeof *public, &at->offset);
 	if (segment) {
 		at->segment = segment->handle;
-		at->word = in_window(public) ? (uint64_t *)public : NULL;
+		at->word = is_mapped(public) ? (uint64_t *)public : NULL;
 		return at->offset % 8 == 0 ? IS_SHARED : IS_NONE;
 	}
 	return semaphore->magic == NAMED ? IS_NAMED : semaphore->magic == LOCAL ? IS_LOCAL : IS_NONE;

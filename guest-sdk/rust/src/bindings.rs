@@ -187,21 +187,21 @@ pub mod posix {
         }
         /// Shared memory that the guest reaches with its own loads, stores and atomics.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
-        pub mod windows {
+        pub mod mappings {
             #[used]
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
             /// A mapped range of guest addresses. Dropping it unmaps the range; an access
-            /// after that traps. Only loads, stores and atomics reach a window: bulk
+            /// after that traps. Only loads, stores and atomics reach a mapping: bulk
             /// instructions and host calls that are given its addresses trap. If a peer
             /// shrinks the object, an access past its end traps.
             #[derive(Debug)]
             #[repr(transparent)]
-            pub struct Window {
-                handle: _rt::Resource<Window>,
+            pub struct Mapping {
+                handle: _rt::Resource<Mapping>,
             }
-            impl Window {
+            impl Mapping {
                 #[doc(hidden)]
                 pub unsafe fn from_handle(handle: u32) -> Self {
                     Self {
@@ -217,13 +217,13 @@ pub mod posix {
                     _rt::Resource::handle(&self.handle)
                 }
             }
-            unsafe impl _rt::WasmResource for Window {
+            unsafe impl _rt::WasmResource for Mapping {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "posix:ipc/windows@0.1.0")]
+                    #[link(wasm_import_module = "posix:ipc/mappings@0.1.0")]
                     unsafe extern "C" {
-                        #[link_name = "[resource-drop]window"]
+                        #[link_name = "[resource-drop]mapping"]
                         fn drop(_: i32);
                     }
                     #[cfg(not(target_arch = "wasm32"))]
@@ -235,16 +235,16 @@ pub mod posix {
                     }
                 }
             }
-            impl Window {
+            impl Mapping {
                 #[allow(unused_unsafe, clippy::all)]
                 /// The guest address of the first byte.
                 #[allow(async_fn_in_trait)]
                 pub fn address(&self) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "posix:ipc/windows@0.1.0")]
+                        #[link(wasm_import_module = "posix:ipc/mappings@0.1.0")]
                         unsafe extern "C" {
-                            #[link_name = "[method]window.address"]
+                            #[link_name = "[method]mapping.address"]
                             fn wit_import0(_: i32) -> i64;
                         }
                         #[cfg(not(target_arch = "wasm32"))]
@@ -256,16 +256,16 @@ pub mod posix {
                     }
                 }
             }
-            impl Window {
+            impl Mapping {
                 #[allow(unused_unsafe, clippy::all)]
                 /// The length in bytes.
                 #[allow(async_fn_in_trait)]
                 pub fn length(&self) -> u64 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "posix:ipc/windows@0.1.0")]
+                        #[link(wasm_import_module = "posix:ipc/mappings@0.1.0")]
                         unsafe extern "C" {
-                            #[link_name = "[method]window.length"]
+                            #[link_name = "[method]mapping.length"]
                             fn wit_import0(_: i32) -> i64;
                         }
                         #[cfg(not(target_arch = "wasm32"))]
@@ -290,7 +290,7 @@ pub mod posix {
             pub type Mode = super::super::super::posix::ipc::types::Mode;
             pub type Duration = super::super::super::posix::ipc::types::Duration;
             pub type ErrorCode = super::super::super::posix::ipc::types::ErrorCode;
-            pub type Window = super::super::super::posix::ipc::windows::Window;
+            pub type Mapping = super::super::super::posix::ipc::mappings::Mapping;
             /// An open named semaphore. Dropping it closes it, similar to `sem_close` in
             /// POSIX.
             #[derive(Debug)]
@@ -1215,7 +1215,7 @@ pub mod posix {
                 pub fn map(
                     &self,
                     probe: &[u8],
-                ) -> ::core::result::Result<Window, ErrorCode> {
+                ) -> ::core::result::Result<Mapping, ErrorCode> {
                     unsafe {
                         #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                         #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
@@ -1255,7 +1255,7 @@ pub mod posix {
                                     let l4 = *ptr1
                                         .add(::core::mem::size_of::<*const u8>())
                                         .cast::<i32>();
-                                    super::super::super::posix::ipc::windows::Window::from_handle(
+                                    super::super::super::posix::ipc::mappings::Mapping::from_handle(
                                         l4 as u32,
                                     )
                                 };
@@ -1448,7 +1448,7 @@ pub mod posix {
             pub type Mode = super::super::super::posix::ipc::types::Mode;
             pub type Duration = super::super::super::posix::ipc::types::Duration;
             pub type ErrorCode = super::super::super::posix::ipc::types::ErrorCode;
-            pub type Window = super::super::super::posix::ipc::windows::Window;
+            pub type Mapping = super::super::super::posix::ipc::mappings::Mapping;
             /// What an atomic read-modify-write does to the word.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -2484,7 +2484,7 @@ pub mod posix {
             impl Segment {
                 #[allow(unused_unsafe, clippy::all)]
                 /// Reads a 32-bit word at an offset that is a multiple of 4. All atomics
-                /// are sequentially consistent, in the machine's byte order, and atomic
+                /// are sequentially consistent, in the host's byte order, and atomic
                 /// against native peers: similar to `atomic_load` in C11.
                 #[allow(async_fn_in_trait)]
                 pub fn atomic_load_u32(
@@ -3685,7 +3685,7 @@ pub mod posix {
                 #[allow(unused_unsafe, clippy::all)]
                 /// Maps part of the object into the guest's address range, above its own
                 /// memory. `offset` is a multiple of the page size. `probe` is any
-                /// non-empty run of bytes in the memory that the window is for: it tells
+                /// non-empty run of bytes in the memory that the mapping is for: it tells
                 /// the host which memory is meant and is not changed.
                 #[allow(async_fn_in_trait)]
                 pub fn map(
@@ -3694,7 +3694,7 @@ pub mod posix {
                     offset: u64,
                     length: u64,
                     access: Access,
-                ) -> ::core::result::Result<Window, ErrorCode> {
+                ) -> ::core::result::Result<Mapping, ErrorCode> {
                     unsafe {
                         #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                         #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
@@ -3753,7 +3753,7 @@ pub mod posix {
                                     let l4 = *ptr1
                                         .add(::core::mem::size_of::<*const u8>())
                                         .cast::<i32>();
-                                    super::super::super::posix::ipc::windows::Window::from_handle(
+                                    super::super::super::posix::ipc::mappings::Mapping::from_handle(
                                         l4 as u32,
                                     )
                                 };
@@ -6583,15 +6583,15 @@ d\0\0\x05other\x01\x08\0\x04\0\x0aerror-code\x03\0\x09\x03\0\x15posix:ipc/types@
 0.1.0\x05\0\x01B\x0a\x04\0\x08pollable\x03\x01\x01h\0\x01@\x01\x04self\x01\0\x7f\
 \x04\0\x16[method]pollable.ready\x01\x02\x01@\x01\x04self\x01\x01\0\x04\0\x16[me\
 thod]pollable.block\x01\x03\x01p\x01\x01py\x01@\x01\x02in\x04\0\x05\x04\0\x04pol\
-l\x01\x06\x03\0\x13wasi:io/poll@0.2.12\x05\x01\x01B\x05\x04\0\x06window\x03\x01\x01\
-h\0\x01@\x01\x04self\x01\0w\x04\0\x16[method]window.address\x01\x02\x04\0\x15[me\
-thod]window.length\x01\x02\x03\0\x17posix:ipc/windows@0.1.0\x05\x02\x02\x03\0\x01\
+l\x01\x06\x03\0\x13wasi:io/poll@0.2.12\x05\x01\x01B\x05\x04\0\x06mapping\x03\x01\x01\
+h\0\x01@\x01\x04self\x01\0w\x04\0\x16[method]mapping.address\x01\x02\x04\0\x15[me\
+thod]mapping.length\x01\x02\x03\0\x17posix:ipc/mappings@0.1.0\x05\x02\x02\x03\0\x01\
 \x08pollable\x02\x03\0\0\x0aopen-flags\x02\x03\0\0\x04mode\x02\x03\0\0\x08durati\
-on\x02\x03\0\0\x0aerror-code\x02\x03\0\x02\x06window\x01B-\x02\x03\x02\x01\x03\x04\
+on\x02\x03\0\0\x0aerror-code\x02\x03\0\x02\x06mapping\x01B-\x02\x03\x02\x01\x03\x04\
 \0\x08pollable\x03\0\0\x02\x03\x02\x01\x04\x04\0\x0aopen-flags\x03\0\x02\x02\x03\
 \x02\x01\x05\x04\0\x04mode\x03\0\x04\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\
 \x06\x02\x03\x02\x01\x07\x04\0\x0aerror-code\x03\0\x08\x02\x03\x02\x01\x08\x04\0\
-\x06window\x03\0\x0a\x04\0\x09semaphore\x03\x01\x01i\x0c\x01j\x01\x0d\x01\x09\x01\
+\x06mapping\x03\0\x0a\x04\0\x09semaphore\x03\x01\x01i\x0c\x01j\x01\x0d\x01\x09\x01\
 @\x04\x04names\x05flags\x03\x04mode\x05\x0dinitial-valuey\0\x0e\x04\0\x16[static\
 ]semaphore.open\x01\x0f\x01@\x03\x06prefixs\x04mode\x05\x0dinitial-valuey\0\x0e\x04\
 \0\x1f[static]semaphore.create-unique\x01\x10\x01h\x0c\x01@\x01\x04self\x11\0s\x04\
@@ -6607,7 +6607,7 @@ ames\0\x16\x04\0\x06unlink\x01!\x03\0\x19posix:ipc/semaphore@0.1.0\x05\x09\x02\x
 \0\0\x06access\x01BI\x02\x03\x02\x01\x0a\x04\0\x06access\x03\0\0\x02\x03\x02\x01\
 \x04\x04\0\x0aopen-flags\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x04mode\x03\0\x04\x02\
 \x03\x02\x01\x06\x04\0\x08duration\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aerror-\
-code\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x06window\x03\0\x0a\x01m\x05\x03add\x03\
+code\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x06mapping\x03\0\x0a\x01m\x05\x03add\x03\
 and\x02or\x03xor\x08exchange\x04\0\x10atomic-operation\x03\0\x0c\x01m\x02\x05wok\
 en\x09not-equal\x04\0\x0cwait-outcome\x03\0\x0e\x04\0\x07segment\x03\x01\x01kw\x01\
 i\x10\x01j\x01\x12\x01\x09\x01@\x05\x04names\x05flags\x03\x04mode\x05\x04size\x11\

@@ -1,6 +1,6 @@
 //! POSIX named semaphores, shared memory and message queues for WebAssembly components.
 //!
-//! A guest reaches the machine's real objects, the same that native programs beside it
+//! A guest reaches the host's real objects, the same that native programs beside it
 //! use, as far as its host has granted them by name. This crate is for guests only: it
 //! compiles elsewhere, so that documentation and editors work, but calls need a host that
 //! provides the WIT package `posix:ipc`.
@@ -60,7 +60,7 @@ mod poll;
 mod semaphore;
 mod shared_memory;
 mod time;
-mod window;
+mod mapping;
 
 pub use error::{Error, ErrorKind, Result};
 pub use message_queue::{Message, Notification, Queue, QueueAttributes, QueueLimits, QueueOptions};
@@ -68,4 +68,4 @@ pub use options::Access;
 pub use poll::{Pollable, poll};
 pub use semaphore::{Semaphore, SemaphoreGuard, SemaphoreOptions};
 pub use shared_memory::{Segment, SegmentOptions, SharedU32, SharedU64, WaitOutcome};
-pub use window::Window;
+pub use mapping::Mapping;

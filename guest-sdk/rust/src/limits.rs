@@ -28,7 +28,7 @@ pub fn queue_maximums() -> QueueLimits {
 }
 
 /// The size of a memory page in bytes, of which the offset of a
-/// [window](crate::Segment::map) is a multiple.
+/// [mapping](crate::Segment::map) is a multiple.
 #[must_use]
 pub fn page_size() -> u32 {
     raw::page_size()

@@ -6,8 +6,8 @@ use crate::bindings::posix::ipc::semaphore as raw;
 use crate::direct;
 use crate::options::{Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
-use crate::window::PROBE;
-use crate::{Access, Pollable, Result, Window};
+use crate::mapping::PROBE;
+use crate::{Access, Pollable, Result, Mapping};
 
 #[cfg(feature = "atomics")]
 mod page;
@@ -243,9 +243,9 @@ impl Semaphore {
     /// # Errors
     ///
     /// [`NotPermitted`](crate::ErrorKind::NotPermitted) if the host has not granted mapping,
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) if it has no windows here.
-    pub fn map(&self) -> Result<Window> {
-        Ok(Window::new(self.raw.map(PROBE)?, Access::ReadWrite))
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if it has no mappings here.
+    pub fn map(&self) -> Result<Mapping> {
+        Ok(Mapping::new(self.raw.map(PROBE)?, Access::ReadWrite))
     }
 }
 
@@ -341,8 +341,8 @@ impl SemaphoreOptions {
     /// Whether to take and give back without calling the host as long as nobody has to wait
     /// or be woken, which is as fast as in a native program. For that the semaphore is mapped
     /// into the guest's address range. Where the host does not grant that (`map`), or has no
-    /// windows, the semaphore works as ever. Comes with the crate's feature `atomics`, see
-    /// [`Window`].
+    /// mappings, the semaphore works as ever. Comes with the crate's feature `atomics`, see
+    /// [`Mapping`].
     ///
     /// ```no_run
     /// # use posix_ipc_guest::Semaphore;

@@ -7,8 +7,8 @@ use crate::bindings::posix::ipc::shared_memory as raw;
 use crate::direct;
 use crate::options::{Access, Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
-use crate::window::PROBE;
-use crate::{ErrorKind, Result, Window};
+use crate::mapping::PROBE;
+use crate::{ErrorKind, Result, Mapping};
 
 mod read_into;
 
@@ -214,12 +214,12 @@ impl Segment {
     /// # Errors
     ///
     /// [`NotPermitted`](ErrorKind::NotPermitted) if the host has not granted mapping,
-    /// [`Unsupported`](ErrorKind::Unsupported) if it has no windows here,
-    /// [`Truncated`](ErrorKind::Truncated) if the object ends before the window does,
+    /// [`Unsupported`](ErrorKind::Unsupported) if it has no mappings here,
+    /// [`Truncated`](ErrorKind::Truncated) if the object ends before the mapping does,
     /// [`NoSpace`](ErrorKind::NoSpace) if the guest's address range is full.
-    pub fn map(&self, offset: u64, length: u64, access: Access) -> Result<Window> {
+    pub fn map(&self, offset: u64, length: u64, access: Access) -> Result<Mapping> {
         let raw = self.raw.map(PROBE, offset, length, access.into())?;
-        Ok(Window::new(raw, access))
+        Ok(Mapping::new(raw, access))
     }
 
     /// Maps all of the object as it is now.
@@ -227,7 +227,7 @@ impl Segment {
     /// # Errors
     ///
     /// As [`map`](Self::map); [`Invalid`](ErrorKind::Invalid) if it is empty.
-    pub fn window(&self, access: Access) -> Result<Window> {
+    pub fn map_all(&self, access: Access) -> Result<Mapping> {
         self.map(0, self.size()?, access)
     }
 }
@@ -259,7 +259,7 @@ macro_rules! shared_word {
     ) => {
         $(#[$attribute])*
         ///
-        /// All operations are sequentially consistent, in the machine's byte order, and
+        /// All operations are sequentially consistent, in the host's byte order, and
         /// atomic against native peers.
         ///
         /// # Errors

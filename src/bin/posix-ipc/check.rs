@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker};
-use wasmtime_posix_ipc::grant::{Grant, Kind, Life, Right};
+use wasmtime_posix_ipc::grant::{Grant, Kind, Lifecycle, Right};
 
 /// Show what a guest imports, and what the grants would allow
 ///
@@ -96,10 +96,10 @@ fn in_words(grant: &Grant) -> String {
         .into_iter()
         .filter(|&right| grant.allows(right, true));
     let rights: Vec<_> = rights.map(Right::word).collect();
-    let whose = match grant.life() {
-        Life::Open => "if it exists",
-        Life::Create => "unlinking what the guest created",
-        Life::Own => "unlinking what anybody created",
+    let whose = match grant.lifecycle() {
+        Lifecycle::Open => "if it exists",
+        Lifecycle::Create => "unlinking what the guest created",
+        Lifecycle::Own => "unlinking what anybody created",
     };
     let guest = grant
         .guest_name()

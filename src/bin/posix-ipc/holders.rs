@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
-use wasmtime_posix_ipc::ledger::{self, Folder, Survey};
+use wasmtime_posix_ipc::ledger::{self, LedgerDir, Scan};
 use wasmtime_posix_ipc::objects::Object;
 
 /// The guests that hold or created objects, by device and inode.
@@ -21,9 +21,9 @@ pub struct Holder {
 impl Holders {
     /// Reads the ledgers of this user. Without any, nobody is known to hold anything.
     pub fn read() -> Self {
-        let survey = Folder::usual().and_then(|folder| ledger::survey(&folder));
-        match survey {
-            Ok(survey) => Self::new(survey),
+        let scan = LedgerDir::usual().and_then(|folder| ledger::scan(&folder));
+        match scan {
+            Ok(scan) => Self::new(scan),
             Err(error) => {
                 eprintln!("posix-ipc: who holds what is not known: {error}");
                 Self::default()
@@ -31,9 +31,9 @@ impl Holders {
         }
     }
 
-    fn new(survey: Survey) -> Self {
+    fn new(scan: Scan) -> Self {
         let mut holders: HashMap<_, Vec<Holder>> = HashMap::new();
-        for found in survey.holders {
+        for found in scan.holders {
             let of_object = holders.entry((found.device, found.inode)).or_default();
             let same = |holder: &&mut Holder| {
                 (&holder.guest, holder.process) == (&found.guest, found.process)

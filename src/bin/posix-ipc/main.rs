@@ -1,5 +1,5 @@
 //! `posix-ipc`: runs WebAssembly components with exactly the POSIX IPC names that
-//! they were granted, and looks after the machine's objects.
+//! they were granted, and looks after the host's objects.
 #![deny(unsafe_code)]
 
 mod audit;
@@ -8,13 +8,13 @@ mod check;
 mod engine;
 mod guest;
 mod holders;
-mod learn;
 mod log;
 mod ls;
 mod manifest;
 mod options;
 mod output;
 mod reap;
+mod recorder;
 mod rm;
 mod run;
 mod runtime;

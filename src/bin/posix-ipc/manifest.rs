@@ -8,7 +8,7 @@
 //!
 //! [[shm]]
 //! name = "/render.*"
-//! life = "create"
+//! lifecycle = "create"
 //! max = 4
 //! max-size = "16MiB"
 //!
@@ -32,7 +32,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
-use wasmtime_posix_ipc::grant::{Access, Bytes, Grant, GrantError, Grants, Kind, Life};
+use wasmtime_posix_ipc::grant::{Access, Bytes, Grant, GrantError, Grants, Kind, Lifecycle};
 use wasmtime_posix_ipc::quota::Quota;
 
 /// What a file grants.
@@ -103,7 +103,7 @@ struct Table {
     name: String,
     guest: Option<String>,
     access: Option<String>,
-    life: Option<String>,
+    lifecycle: Option<String>,
     max: Option<u64>,
     max_size: Option<Size>,
     max_msgs: Option<u32>,
@@ -125,8 +125,8 @@ impl Table {
         if let Some(access) = &self.access {
             grant = grant.with_access(access.parse::<Access>()?)?;
         }
-        if let Some(life) = &self.life {
-            grant = grant.with_life(life.parse::<Life>()?)?;
+        if let Some(lifecycle) = &self.lifecycle {
+            grant = grant.with_lifecycle(lifecycle.parse::<Lifecycle>()?)?;
         }
         if let Some(max) = self.max {
             grant = grant.with_max_objects(max)?;
@@ -167,8 +167,8 @@ struct QuotaTable {
     mq_bytes: Option<Size>,
     message_size: Option<Size>,
     pollables: Option<u64>,
-    windows: Option<u64>,
-    window_bytes: Option<Size>,
+    mappings: Option<u64>,
+    mapping_bytes: Option<Size>,
     memory: Option<Size>,
     wait: Option<Wait>,
 }
@@ -183,8 +183,8 @@ impl QuotaTable {
         quota.mq_bytes = bytes(&self.mq_bytes, quota.mq_bytes);
         quota.message_size = bytes(&self.message_size, quota.message_size);
         quota.pollables = self.pollables.unwrap_or(quota.pollables);
-        quota.windows = self.windows.unwrap_or(quota.windows);
-        quota.window_bytes = bytes(&self.window_bytes, quota.window_bytes);
+        quota.mappings = self.mappings.unwrap_or(quota.mappings);
+        quota.mapping_bytes = bytes(&self.mapping_bytes, quota.mapping_bytes);
         quota.memory = bytes(&self.memory, quota.memory);
         quota.wait = self.wait.as_ref().map(|wait| wait.0).or(quota.wait);
         quota
@@ -273,9 +273,9 @@ mod tests {
     fn every_key_is_read() {
         let manifest = Manifest::parse(
             r#"
-            quota = { handles = 1, created = 2, shm-bytes = 3, mq-bytes = "4KiB", message-size = 5, pollables = 6, windows = 8, window-bytes = "9KiB", memory = "10KiB", wait = "7ms" }
-            sem = [{ name = "/s", access = "use", life = "open", map = true, undo = false }]
-            shm = [{ name = "/m", guest = "/g", access = "ro", life = "own", keep = true, max = 2, max-size = 4096 }]
+            quota = { handles = 1, created = 2, shm-bytes = 3, mq-bytes = "4KiB", message-size = 5, pollables = 6, mappings = 8, mapping-bytes = "9KiB", memory = "10KiB", wait = "7ms" }
+            sem = [{ name = "/s", access = "use", lifecycle = "open", map = true, undo = false }]
+            shm = [{ name = "/m", guest = "/g", access = "ro", lifecycle = "own", keep = true, max = 2, max-size = 4096 }]
             mq = [{ name = "/a,b::c", max-msgs = 3, max-msg-size = "1KiB" }]
             "#,
         )
@@ -300,8 +300,8 @@ mod tests {
             mq_bytes,
             message_size,
             pollables,
-            windows,
-            window_bytes,
+            mappings,
+            mapping_bytes,
             memory,
             wait,
             ..
@@ -314,8 +314,8 @@ mod tests {
                 mq_bytes,
                 message_size,
                 pollables,
-                windows,
-                window_bytes,
+                mappings,
+                mapping_bytes,
                 memory
             ],
             [1, 2, 3, 4096, 5, 6, 8, 9 << 10, 10 << 10]

@@ -70,11 +70,11 @@ pub struct QuotaOptions {
 
     /// Objects mapped into the guest's memory [default: 64]
     #[arg(long, value_name = "N")]
-    max_windows: Option<u64>,
+    max_mappings: Option<u64>,
 
     /// Bytes of the objects mapped into the guest's memory [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
-    max_window_bytes: Option<Bytes>,
+    max_mapping_bytes: Option<Bytes>,
 
     /// Bytes of the guest's own memory [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
@@ -96,8 +96,8 @@ impl QuotaOptions {
         set(&mut quota.mq_bytes, bytes(self.max_mq_bytes));
         set(&mut quota.message_size, bytes(self.max_message_size));
         set(&mut quota.pollables, self.max_pollables);
-        set(&mut quota.windows, self.max_windows);
-        set(&mut quota.window_bytes, bytes(self.max_window_bytes));
+        set(&mut quota.mappings, self.max_mappings);
+        set(&mut quota.mapping_bytes, bytes(self.max_mapping_bytes));
         set(&mut quota.memory, bytes(self.max_memory));
         quota.wait = self.max_wait.or(quota.wait);
     }

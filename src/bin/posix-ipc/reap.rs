@@ -3,7 +3,7 @@
 use crate::output;
 use anyhow::Result;
 use std::process::ExitCode;
-use wasmtime_posix_ipc::ledger::{self, Folder, Leftover, Reaped};
+use wasmtime_posix_ipc::ledger::{self, LedgerDir, Leftover, Reaped};
 
 /// Clean up what killed hosts left behind
 ///
@@ -26,19 +26,19 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let folder = Folder::usual()?;
-        let survey = match self.dry_run {
-            true => ledger::survey(&folder)?,
+        let folder = LedgerDir::usual()?;
+        let scan = match self.dry_run {
+            true => ledger::scan(&folder)?,
             false => ledger::reap(&folder)?,
         };
-        for leftover in &survey.leftovers {
+        for leftover in &scan.leftovers {
             output::write(&format!("{}\n", in_words(leftover, self.dry_run)))?;
         }
-        for problem in &survey.problems {
+        for problem in &scan.problems {
             eprintln!("posix-ipc: {problem}");
         }
         let failed = |leftover: &Leftover| leftover.reaped == Reaped::Failed;
-        let complete = survey.problems.is_empty() && !survey.leftovers.iter().any(failed);
+        let complete = scan.problems.is_empty() && !scan.leftovers.iter().any(failed);
         Ok(if complete {
             ExitCode::SUCCESS
         } else {
@@ -49,13 +49,13 @@ impl Args {
 
 /// Cleans up before a guest is run. What cannot be cleaned up does not keep the guest
 /// from running.
-pub fn before_run(folder: &Folder) {
+pub fn before_run(folder: &LedgerDir) {
     match ledger::reap(folder) {
-        Ok(survey) => {
-            for leftover in &survey.leftovers {
+        Ok(scan) => {
+            for leftover in &scan.leftovers {
                 tracing::info!("{}", in_words(leftover, false));
             }
-            for problem in &survey.problems {
+            for problem in &scan.problems {
                 tracing::warn!("{problem}");
             }
         }

@@ -2,9 +2,9 @@
 
 use crate::audit::{AuditOptions, Lost, Record};
 use crate::guest::Guest;
-use crate::learn::Lesson;
 use crate::manifest::parse_duration;
 use crate::options::{Audit, GrantOptions, QuotaOptions, WasiOptions};
+use crate::recorder::GrantRecorder;
 use crate::runtime::Program;
 use crate::{cache, engine, guest, reap};
 use anyhow::{Context, Result, anyhow};
@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use wasmtime::Store;
-use wasmtime_posix_ipc::ledger::Folder;
-use wasmtime_posix_ipc::windows::Windows;
+use wasmtime_posix_ipc::ledger::LedgerDir;
+use wasmtime_posix_ipc::mappings::Mappings;
 use wasmtime_posix_ipc::{IpcHost, IpcView, limit_store};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
@@ -75,15 +75,18 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits, self.learn)?;
-        let lesson = self.learn.then(|| Lesson::new(&policy)).transpose()?;
-        let audit = audit(self.audit.open()?, lesson.clone());
+        let recorder = self
+            .learn
+            .then(|| GrantRecorder::new(&policy))
+            .transpose()?;
+        let audit = audit(self.audit.open()?, recorder.clone());
         let name = file_name(&self.guest);
         let program = Program::find(&self.guest)?;
         let wasi = self
             .wasi
             .context(&name, program.script(), &self.arguments)?;
-        let (engine, windows) = engine::new(policy.maps())?;
-        let ipc = policy.context(&name, audit, &host(windows))?;
+        let (engine, mappings) = engine::new(policy.maps())?;
+        let ipc = policy.context(&name, audit, &host(mappings))?;
         let component = cache::load(&engine, program.component())?;
         let command = guest::linker(&engine)?
             .instantiate_pre(&component)
@@ -105,8 +108,8 @@ impl Args {
         if let Some(reason) = end.reason() {
             eprintln!("posix-ipc: {}: {reason}", self.guest.display());
         }
-        if let Some(lesson) = lesson {
-            eprint!("{}", lesson.in_words(&name));
+        if let Some(recorder) = recorder {
+            eprint!("{}", recorder.in_words(&name));
             if !matches!(end, End::Exit(0)) {
                 eprintln!("posix-ipc: it did not succeed, so it may need more");
             }
@@ -116,13 +119,13 @@ impl Args {
 }
 
 /// What is to be told of what is decided, if anything is.
-fn audit(record: Option<Record>, lesson: Option<Lesson>) -> Option<Audit> {
-    if record.is_none() && lesson.is_none() {
+fn audit(record: Option<Record>, recorder: Option<GrantRecorder>) -> Option<Audit> {
+    if record.is_none() && recorder.is_none() {
         return None;
     }
     Some(Box::new(move |event| {
-        if let Some(lesson) = &lesson {
-            lesson.add(event);
+        if let Some(recorder) = &recorder {
+            recorder.add(event);
         }
         match &record {
             Some(record) => record.add(event),
@@ -132,9 +135,9 @@ fn audit(record: Option<Record>, lesson: Option<Lesson>) -> Option<Audit> {
 }
 
 /// A host with a ledger, after a look at what others have left.
-fn host(windows: Option<Windows>) -> IpcHost {
+fn host(mappings: Option<Mappings>) -> IpcHost {
     let mut host = IpcHost::builder();
-    match Folder::usual() {
+    match LedgerDir::usual() {
         Ok(folder) => {
             reap::before_run(&folder);
             host = host.ledger(folder);
@@ -143,8 +146,8 @@ fn host(windows: Option<Windows>) -> IpcHost {
             tracing::warn!("if this process is killed, what its guests created stays: {error}");
         }
     }
-    if let Some(windows) = windows {
-        host = host.windows(windows);
+    if let Some(mappings) = mappings {
+        host = host.mappings(mappings);
     }
     host.build()
 }

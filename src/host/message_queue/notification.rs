@@ -2,7 +2,7 @@
 
 use super::{KIND, Queue};
 use crate::bindings::posix::ipc::message_queue::HostNotification;
-use crate::ctx::{IpcCtxView, Stake};
+use crate::ctx::{IpcCtxView, OpenCharge};
 use crate::error::{Error, ErrorCode};
 use crate::quota::{Reservation, Resource};
 use crate::sys::notification::Registration;
@@ -17,9 +17,9 @@ pub struct Notification {
     raw: Arc<Registration>,
     /// The queue's.
     name: String,
-    stake: Arc<Stake>,
+    open_charge: Arc<OpenCharge>,
     /// The registration lasts as long as the queue is open.
-    queue: Arc<Stake>,
+    queue: Arc<OpenCharge>,
 }
 
 impl HostNotification for IpcCtxView<'_> {
@@ -30,12 +30,12 @@ impl HostNotification for IpcCtxView<'_> {
     fn subscribe(&mut self, this: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
         let notification = self.table.get(&this)?;
         let pollable = self.ctx.reserve_pollable(KIND, &notification.name)?;
-        let told = self.table.push(Told {
+        let notified = self.table.push(Notified {
             raw: notification.raw.clone(),
-            _stakes: [notification.stake.clone(), notification.queue.clone()],
+            _open_charges: [notification.open_charge.clone(), notification.queue.clone()],
             _pollable: pollable,
         })?;
-        subscribe(self.table, told).map_err(Error::Trap)
+        subscribe(self.table, notified).map_err(Error::Trap)
     }
 
     fn drop(&mut self, this: Handle<Notification>) -> wasmtime::Result<()> {
@@ -57,27 +57,27 @@ impl IpcCtxView<'_> {
         }
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
         let name = queue.name.clone();
-        let queue_stake = queue.stake.clone();
+        let queue_open_charge = queue.open_charge.clone();
         let raw = Registration::new(queue.raw.share())?.into();
         Ok(self.table.push(Notification {
             raw,
             name,
-            stake: Stake::new(handle, None),
-            queue: queue_stake,
+            open_charge: OpenCharge::new(handle, None),
+            queue: queue_open_charge,
         })?)
     }
 }
 
 /// Ready once the message has arrived or the registration is given up.
-struct Told {
+struct Notified {
     raw: Arc<Registration>,
-    _stakes: [Arc<Stake>; 2],
+    _open_charges: [Arc<OpenCharge>; 2],
     _pollable: Reservation,
 }
 
 #[async_trait]
-impl Pollable for Told {
+impl Pollable for Notified {
     async fn ready(&mut self) {
-        wait::told(&self.raw).await;
+        wait::notified(&self.raw).await;
     }
 }

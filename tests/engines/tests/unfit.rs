@@ -1,22 +1,22 @@
 //! Engines of kinds that the main package's build of wasmtime does not have: they have no
-//! windows, and say why, and nothing else happens.
+//! mappings, and say why, and nothing else happens.
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, Strategy};
-use wasmtime_posix_ipc::windows::Windows;
+use wasmtime_posix_ipc::mappings::Mappings;
 
-/// Why an engine of this configuration has no windows, or none if it has.
+/// Why an engine of this configuration has no mappings, or none if it has.
 fn problem(change: impl FnOnce(&mut Config) -> &mut Config) -> Option<String> {
     let mut config = Config::new();
-    let windows = Windows::configure(&mut config);
+    let mappings = Mappings::configure(&mut config);
     change(&mut config);
     let engine = Engine::new(&config).unwrap();
-    let problem = windows.check(&engine).err();
+    let problem = mappings.check(&engine).err();
     problem.map(|problem| problem.to_string())
 }
 
 #[track_caller]
 fn assert_unfit(reason: &str, change: impl FnOnce(&mut Config) -> &mut Config) {
-    let problem = problem(change).expect("no windows");
+    let problem = problem(change).expect("no mappings");
     println!("{problem}");
     assert!(problem.contains(reason), "{problem}");
 }

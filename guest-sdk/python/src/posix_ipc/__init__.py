@@ -1,6 +1,6 @@
 """POSIX semaphores, shared memory and message queues, for a WebAssembly guest.
 
-The module is used as `posix_ipc` 1.3 of PyPI is, and its objects are the machine's: a
+The module is used as `posix_ipc` 1.3 of PyPI is, and its objects are the host's: a
 native process that opens the same name meets this one there. Which names exist is up to
 the host: without a grant for a name, opening it raises PermissionsError.
 """

@@ -8,21 +8,21 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bindings::posix::ipc::semaphore as raw;
-use crate::window::PROBE;
-use crate::{Access, Window};
+use crate::mapping::PROBE;
+use crate::{Access, Mapping};
 
 /// `SEM_VALUE_MAX` of that library.
 const MOST: u64 = i32::MAX as u64;
 
 /// The page of a semaphore.
 #[derive(Debug)]
-pub(super) struct Page(Window);
+pub(super) struct Page(Mapping);
 
 impl Page {
     /// Maps a semaphore, where the host lets it be mapped.
     pub(super) fn of(semaphore: &raw::Semaphore) -> Option<Self> {
         let raw = semaphore.map(PROBE).ok()?;
-        let page = Window::new(raw, Access::ReadWrite);
+        let page = Mapping::new(raw, Access::ReadWrite);
         page.u64(0).is_ok().then_some(Self(page))
     }
 

@@ -8,7 +8,7 @@ package posix_ipc_semaphore
 
 import (
         "posixipc/internal/bindings/imports/posix_ipc_types"
-"posixipc/internal/bindings/imports/posix_ipc_windows"
+"posixipc/internal/bindings/imports/posix_ipc_mappings"
 "posixipc/internal/bindings/imports/wasi_io_poll"
 witRuntime "posixipc/internal/wit/runtime"
 witTypes "posixipc/internal/wit/types"
@@ -21,7 +21,7 @@ type OpenFlags = posix_ipc_types.OpenFlags
 type Mode = uint32
 type Duration = uint64
 type ErrorCode = posix_ipc_types.ErrorCode
-type Window = posix_ipc_windows.Window
+type Mapping = posix_ipc_mappings.Mapping
 
 //go:wasmimport posix:ipc/semaphore@0.1.0 [resource-drop]semaphore
 func resourceDropSemaphore(handle int32)
@@ -897,7 +897,7 @@ return result0
 func wasm_import_method_semaphore_map(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr) 
 
 
-func (self *Semaphore) Map(probe []uint8) witTypes.Result[*posix_ipc_windows.Window, posix_ipc_types.ErrorCode] {
+func (self *Semaphore) Map(probe []uint8) witTypes.Result[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
@@ -905,11 +905,11 @@ defer pinner.Unpin()
         data := unsafe.Pointer(unsafe.SliceData(probe))
 pinner.Pin(data)
 wasm_import_method_semaphore_map((self).Handle(), uintptr(data), uint32(len(probe)), returnArea)
-var result witTypes.Result[*posix_ipc_windows.Window, posix_ipc_types.ErrorCode]
+var result witTypes.Result[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
         
-        result = witTypes.Ok[*posix_ipc_windows.Window, posix_ipc_types.ErrorCode](posix_ipc_windows.WindowFromOwnHandle(int32(uintptr(*(*int32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))))
+        result = witTypes.Ok[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode](posix_ipc_mappings.MappingFromOwnHandle(int32(uintptr(*(*int32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))))
 case 1:
         var variant posix_ipc_types.ErrorCode
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
@@ -997,7 +997,7 @@ default:
         panic("unreachable")
 }
 
-        result = witTypes.Err[*posix_ipc_windows.Window, posix_ipc_types.ErrorCode](variant)
+        result = witTypes.Err[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode](variant)
 default:
         panic("unreachable")
 }

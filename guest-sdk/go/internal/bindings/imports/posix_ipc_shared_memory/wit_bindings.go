@@ -8,7 +8,7 @@ package posix_ipc_shared_memory
 
 import (
         "posixipc/internal/bindings/imports/posix_ipc_types"
-"posixipc/internal/bindings/imports/posix_ipc_windows"
+"posixipc/internal/bindings/imports/posix_ipc_mappings"
 witRuntime "posixipc/internal/wit/runtime"
 witTypes "posixipc/internal/wit/types"
 "unsafe"
@@ -20,7 +20,7 @@ type OpenFlags = posix_ipc_types.OpenFlags
 type Mode = uint32
 type Duration = uint64
 type ErrorCode = posix_ipc_types.ErrorCode
-type Window = posix_ipc_windows.Window
+type Mapping = posix_ipc_mappings.Mapping
 
 const (
         // Adds the operand, wrapping around. Add the two's complement to subtract.
@@ -2150,7 +2150,7 @@ return result0
 func wasm_import_method_segment_map(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int64, arg4 int64, arg5 int32, arg6 uintptr) 
 
 
-func (self *Segment) Map(probe []uint8, offset uint64, length uint64, access posix_ipc_types.Access) witTypes.Result[*posix_ipc_windows.Window, posix_ipc_types.ErrorCode] {
+func (self *Segment) Map(probe []uint8, offset uint64, length uint64, access posix_ipc_types.Access) witTypes.Result[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode] {
         pinner := &runtime.Pinner{}
 defer pinner.Unpin()
 
@@ -2158,11 +2158,11 @@ defer pinner.Unpin()
         data := unsafe.Pointer(unsafe.SliceData(probe))
 pinner.Pin(data)
 wasm_import_method_segment_map((self).Handle(), uintptr(data), uint32(len(probe)), int64(offset), int64(length), int32(access), returnArea)
-var result witTypes.Result[*posix_ipc_windows.Window, posix_ipc_types.ErrorCode]
+var result witTypes.Result[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
 case 0:
         
-        result = witTypes.Ok[*posix_ipc_windows.Window, posix_ipc_types.ErrorCode](posix_ipc_windows.WindowFromOwnHandle(int32(uintptr(*(*int32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))))
+        result = witTypes.Ok[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode](posix_ipc_mappings.MappingFromOwnHandle(int32(uintptr(*(*int32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))))
 case 1:
         var variant posix_ipc_types.ErrorCode
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))) {
@@ -2250,7 +2250,7 @@ default:
         panic("unreachable")
 }
 
-        result = witTypes.Err[*posix_ipc_windows.Window, posix_ipc_types.ErrorCode](variant)
+        result = witTypes.Err[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode](variant)
 default:
         panic("unreachable")
 }

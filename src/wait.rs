@@ -1,0 +1,199 @@
+//! Waits that can be cancelled and that consume nothing when they are.
+//!
+//! A call tries first. If it has to wait, it blocks its thread for a moment, which
+//! a peer that is about to answer does not exceed, and then parks: the task holds
+//! no thread, and whoever drops it has cancelled it. Parked tasks are woken when
+//! it is worth trying again; the one place that takes a token or a message is the
+//! try itself, on the task. So a task that is gone has taken nothing.
+
+mod queue;
+mod reactor;
+#[cfg(test)]
+mod tests;
+mod word;
+
+pub(crate) use queue::{PollableQueue, notified};
+
+use crate::error::{Error, ErrorCode};
+use crate::sys::futex::{Word, semaphores_have_words};
+use reactor::{Interest, Reactor, Registration};
+use std::future::Future;
+use std::sync::{Once, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How a host waits for semaphores and for words of shared memory. Queues are
+/// waited for by their descriptors in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitStrategy {
+    /// [`Reactor`](Self::Reactor) where it works on this system, else
+    /// [`Polling`](Self::Polling).
+    #[default]
+    Auto,
+    /// A thread of the host waits for all guests at once, 127 different semaphores
+    /// or words to a thread. Needs Linux 5.16 and the semaphores of glibc; whether
+    /// they are as expected is tried out at the first wait.
+    Reactor,
+    /// Every waiting guest looks again from time to time, at most
+    /// 5 milliseconds apart. Works everywhere.
+    Polling,
+}
+
+/// The waiting machinery of a host.
+pub(crate) struct Waits {
+    strategy: WaitStrategy,
+    inline: Duration,
+    /// Made at the first wait that needs it.
+    reactor: OnceLock<Reactor>,
+    /// That there is none is said once.
+    told: Once,
+}
+
+impl Waits {
+    pub(crate) fn new(strategy: WaitStrategy, inline: Duration) -> Self {
+        Self {
+            strategy,
+            inline,
+            reactor: OnceLock::new(),
+            told: Once::new(),
+        }
+    }
+
+    /// None if this wait is to be made in slices. The next one may find a reactor.
+    fn reactor(&self) -> Option<&Reactor> {
+        if let Some(reactor) = self.reactor.get() {
+            return Some(reactor);
+        }
+        if self.strategy == WaitStrategy::Polling {
+            return None;
+        }
+        if semaphores_have_words() {
+            return Some(self.reactor.get_or_init(Reactor::new));
+        }
+        if self.strategy == WaitStrategy::Reactor {
+            self.told.call_once(|| {
+                tracing::warn!("semaphores cannot be waited on by futex here; waiting in slices");
+            });
+        }
+        None
+    }
+
+    /// A place in the reactor. None if the wait is to be made in slices.
+    fn register(&self, word: Word, interest: Interest) -> Option<Registration> {
+        self.reactor()?.register(word, interest)
+    }
+}
+
+/// When a wait ends, on the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deadline {
+    Never,
+    At(Instant),
+}
+
+impl Deadline {
+    /// A span that reaches past the end of the clock never elapses.
+    pub(crate) fn after(nanoseconds: u64) -> Self {
+        let span = Duration::from_nanos(nanoseconds);
+        Instant::now()
+            .checked_add(span)
+            .map_or(Self::Never, Self::At)
+    }
+
+    fn remaining(self) -> Duration {
+        match self {
+            Self::Never => Duration::MAX,
+            Self::At(end) => end.saturating_duration_since(Instant::now()),
+        }
+    }
+}
+
+/// Ends every wait of a guest, now and from now on.
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    cancelled: watch::Sender<bool>,
+}
+
+impl Canceller {
+    pub(crate) fn new() -> Self {
+        Self {
+            cancelled: watch::Sender::new(false),
+        }
+    }
+
+    /// Makes all waits of the guest, current and later ones, fail with `cancelled`.
+    /// They have consumed nothing. Calls that need not wait go on working.
+    pub fn cancel(&self) {
+        self.cancelled.send_replace(true);
+    }
+
+    async fn cancelled(&self) {
+        let mut receiver = self.cancelled.subscribe();
+        // Fails only when the sender is gone, and `self` is one.
+        let _ = receiver.wait_for(|&cancelled| cancelled).await;
+    }
+
+    fn is_cancelled(&self) -> bool {
+        *self.cancelled.borrow()
+    }
+}
+
+/// Runs the parked part of a wait until it is done, the time is over, or somebody
+/// cancels it.
+async fn limited<T>(
+    wait: impl Future<Output = Result<T, Error>>,
+    deadline: Deadline,
+    canceller: &Canceller,
+) -> Result<T, Error> {
+    let elapsed = async {
+        match deadline {
+            Deadline::Never => std::future::pending().await,
+            Deadline::At(end) => tokio::time::sleep_until(end.into()).await,
+        }
+    };
+    tokio::select! {
+        // In this order: what can be had at the last moment is had.
+        biased;
+        done = wait => done,
+        () = canceller.cancelled() => Err(ErrorCode::Cancelled.into()),
+        () = elapsed => Err(ErrorCode::TimedOut.into()),
+    }
+}
+
+/// What a call does about waiting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WaitMode {
+    /// Fail with `busy` at once.
+    None,
+    /// Wait until then.
+    Until(Deadline),
+}
+
+impl WaitMode {
+    /// From the `timeout` parameter of the WIT functions.
+    pub(crate) fn new(timeout: Option<u64>) -> Self {
+        match timeout {
+            Some(0) => Self::None,
+            Some(nanoseconds) => Self::Until(Deadline::after(nanoseconds)),
+            None => Self::Until(Deadline::Never),
+        }
+    }
+}
+
+/// The pause between two looks of a guest that waits in slices.
+struct Backoff(Duration);
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_micros(100);
+    const LONGEST: Duration = Duration::from_millis(5);
+
+    fn new() -> Self {
+        Self(Self::FIRST)
+    }
+
+    async fn pause(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Self::LONGEST);
+    }
+}
