@@ -64,7 +64,7 @@ pub mod wasi {
         /// time.
         ///
         /// It is intended to be portable at least between Unix-family platforms and
-        /// Mappings.
+        /// Windows.
         ///
         /// A monotonic clock is a clock which has an unspecified initial value, and
         /// successive reads of the clock will produce non-decreasing values.

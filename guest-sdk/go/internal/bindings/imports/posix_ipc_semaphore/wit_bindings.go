@@ -7,8 +7,8 @@
 package posix_ipc_semaphore
 
 import (
-        "posixipc/internal/bindings/imports/posix_ipc_types"
-"posixipc/internal/bindings/imports/posix_ipc_mappings"
+        "posixipc/internal/bindings/imports/posix_ipc_mappings"
+"posixipc/internal/bindings/imports/posix_ipc_types"
 "posixipc/internal/bindings/imports/wasi_io_poll"
 witRuntime "posixipc/internal/wit/runtime"
 witTypes "posixipc/internal/wit/types"

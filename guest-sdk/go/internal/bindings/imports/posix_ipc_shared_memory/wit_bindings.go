@@ -7,8 +7,8 @@
 package posix_ipc_shared_memory
 
 import (
-        "posixipc/internal/bindings/imports/posix_ipc_types"
-"posixipc/internal/bindings/imports/posix_ipc_mappings"
+        "posixipc/internal/bindings/imports/posix_ipc_mappings"
+"posixipc/internal/bindings/imports/posix_ipc_types"
 witRuntime "posixipc/internal/wit/runtime"
 witTypes "posixipc/internal/wit/types"
 "unsafe"
