@@ -67,7 +67,7 @@ impl Row {
         Self { call: what, ..self }
     }
 
-    fn map_all(self, what: &'static str) -> Self {
+    fn mapping(self, what: &'static str) -> Self {
         Self {
             mapping: Some(what),
             ..self

@@ -1,6 +1,6 @@
 //! Finishing what dead hosts could not, and telling who holds what.
 
-use super::folder::{Found, LedgerDir};
+use super::dir::{Found, LedgerDir};
 use super::record::{self, Contents, Record, Role};
 use super::{set_held, set_role};
 use crate::grant::Kind;

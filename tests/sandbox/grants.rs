@@ -31,10 +31,13 @@ fn rights(word: &str) -> &'static [&'static str] {
 /// Tries the rows with a grant for the names that start with `in.`, and compares what
 /// comes out with what should.
 fn try_rows(probe: &Path, kind: &str, words: [&str; 2], names: &Names, rows: &[Row<'_>]) {
-    let [access, life] = words;
+    let [access, lifecycle] = words;
     let granted: BTreeSet<&str> = words.into_iter().flat_map(rights).copied().collect();
     let pattern = names.name("in.*");
-    let flags = [&format!("--{kind}"), &*format!("{pattern},{access},{life}")];
+    let flags = [
+        &format!("--{kind}"),
+        &*format!("{pattern},{access},{lifecycle}"),
+    ];
     let lines: Vec<&String> = rows.iter().map(|(line, ..)| line).collect();
     let (outcomes, log) = ask(probe, &flags, &lines);
 
@@ -56,7 +59,7 @@ fn try_rows(probe: &Path, kind: &str, words: [&str; 2], names: &Names, rows: &[R
         };
         assert_eq!(
             *found, expected,
-            "{kind} {access},{life}: {line}\n{outcomes:#?}"
+            "{kind} {access},{lifecycle}: {line}\n{outcomes:#?}"
         );
         open.extend(variable.filter(|_| expected == "ok"));
     }
@@ -83,10 +86,10 @@ fn foreign(names: &Names, create: &str) -> [String; 4] {
 fn check_what_is_left(kind: &str, lifecycle: &str, names: &Names) {
     let [inside, outside] = [names.name("in.foreign"), names.name("out")];
     let mut expected = vec![format!("{kind}:{outside}")];
-    if life != "own" {
+    if lifecycle != "own" {
         expected.insert(0, format!("{kind}:{inside}"));
     }
-    assert_eq!(names.existing(), expected, "{kind} {life}");
+    assert_eq!(names.existing(), expected, "{kind} {lifecycle}");
 }
 
 #[test]
@@ -148,8 +151,8 @@ fn every_right_on_semaphores() {
                 (format!("o = shm.open {inside}"), never, ""),
                 (format!("o = mq.open {inside}"), never, ""),
             ];
-            try_rows(&probe, "sem", [access, life], &names, rows);
-            check_what_is_left("sem", life, &names);
+            try_rows(&probe, "sem", [access, lifecycle], &names, rows);
+            check_what_is_left("sem", lifecycle, &names);
         }
     }
 }
@@ -268,8 +271,8 @@ fn every_right_on_shared_memory() {
                 (format!("o = sem.open {inside}"), never, ""),
                 (format!("o = mq.open {inside}"), never, ""),
             ];
-            try_rows(&probe, "shm", [access, life], &names, rows);
-            check_what_is_left("shm", life, &names);
+            try_rows(&probe, "shm", [access, lifecycle], &names, rows);
+            check_what_is_left("shm", lifecycle, &names);
             let about = Native::set_up(&[format!("m = shm.open {outside}")]).run("shm.size m");
             assert_eq!(about, Ok("16".into()));
         }
@@ -412,8 +415,8 @@ fn every_right_on_queues() {
                 (format!("o = sem.open {inside}"), never, ""),
                 (format!("o = shm.open {inside}"), never, ""),
             ];
-            try_rows(&probe, "mq", [access, life], &names, rows);
-            check_what_is_left("mq", life, &names);
+            try_rows(&probe, "mq", [access, lifecycle], &names, rows);
+            check_what_is_left("mq", lifecycle, &names);
         }
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 use crate::bindings::posix::ipc::semaphore as raw;
 #[cfg(feature = "direct")]
 use crate::direct;
+use crate::mapping::PROBE;
 use crate::options::{Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
-use crate::mapping::PROBE;
-use crate::{Access, Pollable, Result, Mapping};
+use crate::{Access, Mapping, Pollable, Result};
 
 #[cfg(feature = "atomics")]
 mod page;

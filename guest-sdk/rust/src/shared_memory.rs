@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::bindings::posix::ipc::shared_memory as raw;
 #[cfg(feature = "direct")]
 use crate::direct;
+use crate::mapping::PROBE;
 use crate::options::{Access, Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
-use crate::mapping::PROBE;
-use crate::{ErrorKind, Result, Mapping};
+use crate::{ErrorKind, Mapping, Result};
 
 mod read_into;
 

@@ -1,7 +1,7 @@
 //! Uses mappings as a guest author would. The first argument says what to do; what it
 //! finds wrong it says, and fails.
 
-use posix_ipc_guest::{Access, ErrorKind, Queue, QueueLimits, Segment, Semaphore, Mapping};
+use posix_ipc_guest::{Access, ErrorKind, Mapping, Queue, QueueLimits, Segment, Semaphore};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn main() {
     }
 }
 
-fn map_all() -> Mapping {
+fn mapping() -> Mapping {
     let segment = Segment::open("/object", Access::ReadWrite).unwrap();
     segment.map_all(Access::ReadWrite).unwrap()
 }
@@ -66,7 +66,9 @@ fn copy() {
                 mapping.write(0, &[0; 4096]).unwrap();
                 mapping.write(from, &pattern[to..to + length]).unwrap();
                 let mut back = vec![0xEE; 4096];
-                mapping.read_exact(from, &mut back[to..to + length]).unwrap();
+                mapping
+                    .read_exact(from, &mut back[to..to + length])
+                    .unwrap();
                 assert_eq!(back[to..to + length], pattern[to..to + length]);
                 assert!(back[..to].iter().all(|&byte| byte == 0xEE));
                 assert!(back[to + length..].iter().all(|&byte| byte == 0xEE));
@@ -117,7 +119,10 @@ fn bounds() {
 fn read_only() {
     let segment = Segment::open("/object", Access::Read).unwrap();
     let mapping = segment.map_all(Access::Read).unwrap();
-    assert_eq!(mapping.write(0, &[1]).unwrap_err().kind(), ErrorKind::Access);
+    assert_eq!(
+        mapping.write(0, &[1]).unwrap_err().kind(),
+        ErrorKind::Access
+    );
     assert_eq!(mapping.u32(0).unwrap().load(SeqCst), 0xA5A5_0000);
     let refused = segment.map_all(Access::ReadWrite);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Access);
