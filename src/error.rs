@@ -53,24 +53,24 @@ impl From<ResourceTableError> for Error {
 /// cannot fail with is passed on in words.
 fn code_of(errno: Errno) -> ErrorCode {
     match errno {
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => ErrorCode::Access,
-        Errno::EXIST => ErrorCode::Exists,
-        Errno::NOENT => ErrorCode::NoEntry,
-        Errno::AGAIN | Errno::BUSY => ErrorCode::Busy,
-        Errno::TIMEDOUT => ErrorCode::TimedOut,
-        Errno::CANCELED => ErrorCode::Cancelled,
-        Errno::INVAL | Errno::FBIG | Errno::LOOP | Errno::ISDIR | Errno::NOTDIR => {
+        Errno::EACCES | Errno::EPERM | Errno::EROFS => ErrorCode::Access,
+        Errno::EEXIST => ErrorCode::Exists,
+        Errno::ENOENT => ErrorCode::NoEntry,
+        Errno::EAGAIN | Errno::EBUSY => ErrorCode::Busy,
+        Errno::ETIMEDOUT => ErrorCode::TimedOut,
+        Errno::ECANCELED => ErrorCode::Cancelled,
+        Errno::EINVAL | Errno::EFBIG | Errno::ELOOP | Errno::EISDIR | Errno::ENOTDIR => {
             ErrorCode::Invalid
         }
-        Errno::NAMETOOLONG => ErrorCode::NameTooLong,
-        Errno::MSGSIZE => ErrorCode::MessageTooLong,
-        Errno::OVERFLOW => ErrorCode::Overflow,
-        Errno::NOSPC | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::DQUOT => {
+        Errno::ENAMETOOLONG => ErrorCode::NameTooLong,
+        Errno::EMSGSIZE => ErrorCode::MessageTooLong,
+        Errno::EOVERFLOW => ErrorCode::Overflow,
+        Errno::ENOSPC | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE | Errno::EDQUOT => {
             ErrorCode::NoSpace
         }
-        Errno::BADF => ErrorCode::Closed,
+        Errno::EBADF => ErrorCode::Closed,
         sys::TRUNCATED => ErrorCode::Truncated,
-        Errno::NOSYS | Errno::NOTSUP => ErrorCode::Unsupported,
+        Errno::ENOSYS | Errno::ENOTSUP => ErrorCode::Unsupported,
         other => ErrorCode::Other(Some(other.to_string())),
     }
 }

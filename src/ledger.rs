@@ -114,7 +114,7 @@ impl State {
             self.free.extend((self.records..records).rev());
             self.records = records;
         }
-        self.free.pop().ok_or(sys::Errno::NOSPC)
+        self.free.pop().ok_or(sys::Errno::ENOSPC)
     }
 
     /// The role goes in last: a record is in use when it is complete.

@@ -19,37 +19,53 @@ pub(crate) mod listing;
 mod memory_file;
 pub(crate) mod message_queue;
 pub(crate) mod notification;
+mod private_mount;
+mod queue_fd;
+mod sem_layout;
 pub(crate) mod semaphore;
 pub(crate) mod shared_memory;
 mod sigbus;
+pub(crate) mod word;
 
 pub(crate) use identity::Identity;
-use rustix::io::retry_on_intr;
-pub(crate) use rustix::io::{Errno, Result};
+pub(crate) use nix::Result;
+pub(crate) use nix::errno::Errno;
+use nix::sys::stat::{FileStat, Mode, SFlag};
 
 use std::ffi::CString;
 
 /// What an access past the end of a shrunken object answers, where native code
 /// would have died of `SIGBUS`. It is what the kernel says when it meets such an
 /// address itself; none of the calls in this module fails with it otherwise.
-pub(crate) const TRUNCATED: Errno = Errno::FAULT;
+pub(crate) const TRUNCATED: Errno = Errno::EFAULT;
 
 /// Names reach this layer validated; one with a NUL in it is still no reason to
 /// open the object that the part before the NUL names.
 fn c_name(name: &str) -> Result<CString> {
-    CString::new(name).map_err(|_| Errno::INVAL)
+    CString::new(name).map_err(|_| Errno::EINVAL)
 }
 
-/// Converts the `-1`-and-`errno` convention of the C library.
-fn check(result: libc::c_int) -> Result<libc::c_int> {
-    if result == -1 {
-        Err(last_errno())
-    } else {
-        Ok(result)
+/// Makes a call again as long as a signal interrupts it.
+fn retry_on_intr<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
     }
 }
 
-fn last_errno() -> Errno {
-    let raw = std::io::Error::last_os_error().raw_os_error();
-    Errno::from_raw_os_error(raw.unwrap_or(libc::EIO))
+/// The permission bits of a file.
+fn permissions(stat: &FileStat) -> u32 {
+    stat.st_mode & 0o777
+}
+
+/// Permission bits as a call takes them. Other bits are left out.
+fn mode(bits: u32) -> Mode {
+    Mode::from_bits_truncate(bits)
+}
+
+/// What kind of file it is.
+fn file_type(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }

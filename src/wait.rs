@@ -15,7 +15,7 @@ mod word;
 pub(crate) use queue::{PollableQueue, notified};
 
 use crate::error::{Error, ErrorCode};
-use crate::sys::futex::{Word, semaphores_have_words};
+use crate::sys::word::{Word, semaphores_have_words};
 use reactor::{Interest, Reactor, Registration};
 use std::future::Future;
 use std::sync::{Once, OnceLock};

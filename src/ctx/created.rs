@@ -169,7 +169,7 @@ impl Object {
                     tracing::warn!("{kind}:{name} could not be unlinked: {errno}");
                 }
             }
-            Ok(false) | Err(sys::Errno::NOENT) => {}
+            Ok(false) | Err(sys::Errno::ENOENT) => {}
             Err(errno) => {
                 tracing::warn!(
                     "{kind}:{name} is left alone, because it cannot be looked at: {errno}"

@@ -23,6 +23,6 @@ impl Host for IpcCtxView<'_> {
     }
 
     fn page_size(&mut self) -> wasmtime::Result<u32> {
-        Ok(limits::page_size())
+        Ok(limits::page_size() as u32)
     }
 }

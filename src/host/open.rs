@@ -84,7 +84,7 @@ pub(super) fn open_or_create<T>(
     const MOST_TRIES: usize = 100;
     for _ in 0..MOST_TRIES {
         match open(&permit.host_name) {
-            Err(Errno::NOENT) if creates => {}
+            Err(Errno::ENOENT) if creates => {}
             opened => {
                 let refused = |errno| ctx.refused(kind, permit, refusal(kind, errno));
                 return opened.map(Opened::Existing).map_err(refused);

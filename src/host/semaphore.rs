@@ -247,7 +247,7 @@ impl IpcCtxView<'_> {
         }
         let region = self.region(engine, probe)?;
         // What a guest would not know how to use is not given to it.
-        if !sys::futex::semaphores_have_words() {
+        if !sys::word::semaphores_have_words() {
             return Err(ErrorCode::Unsupported.into());
         }
         let object = semaphore.raw.reopen(&semaphore.host_name)?;

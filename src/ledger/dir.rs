@@ -6,11 +6,10 @@
 
 use crate::random;
 use crate::sys::shared_memory::SharedMemory;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
-use rustix::io::Errno;
-use std::fs::{DirBuilder, File};
+use nix::unistd::geteuid;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A folder that only its owner can write to.
@@ -30,7 +29,7 @@ impl LedgerDir {
     ///
     /// If it cannot be made, or does not belong to this user alone.
     pub fn usual() -> io::Result<Self> {
-        let user = rustix::process::geteuid();
+        let user = geteuid();
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let usable = |folder: &PathBuf| folder.is_absolute() && folder.is_dir();
         Self::at(match runtime.filter(usable) {
@@ -54,7 +53,7 @@ impl LedgerDir {
             _ => {}
         }
         let about = std::fs::symlink_metadata(&path)?;
-        let ours = about.uid() == rustix::process::geteuid().as_raw();
+        let ours = about.uid() == geteuid().as_raw();
         if !about.is_dir() || !ours || about.mode() & 0o022 != 0 {
             return Err(describe(
                 &path,
@@ -67,21 +66,25 @@ impl LedgerDir {
     /// Locks the folder for those who add to it or read what is there. Waits while it
     /// is [claimed](Self::claim).
     pub(super) fn share(&self) -> io::Result<Lock> {
-        self.lock(FlockOperation::LockShared)
+        self.lock(File::lock_shared)
     }
 
     /// Locks the folder for cleaning up. Waits until nobody else has it.
     pub(super) fn claim(&self) -> io::Result<Lock> {
-        self.lock(FlockOperation::LockExclusive)
+        self.lock(File::lock)
     }
 
     /// A file for it and not the folder itself, which others may be able to open.
-    fn lock(&self, operation: FlockOperation) -> io::Result<Lock> {
-        let path = self.path.join(LOCK);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file: File = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?.into();
-        rustix::io::retry_on_intr(|| flock(&file, operation))?;
-        Ok(Lock { _file: file })
+    fn lock(&self, lock: impl Fn(&File) -> io::Result<()>) -> io::Result<Lock> {
+        let mut options = options();
+        options.create(true).custom_flags(libc::O_NOFOLLOW);
+        let file = options.open(self.path.join(LOCK))?;
+        loop {
+            match lock(&file) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                locked => break locked.map(|()| Lock { _file: file }),
+            }
+        }
     }
 
     /// Makes a ledger that is locked before anybody can find it.
@@ -90,9 +93,8 @@ impl LedgerDir {
         let name = format!("{}-{}.{EXTENSION}", std::process::id(), random::word(16));
         let hidden = self.path.join(format!(".{name}"));
         let path = self.path.join(name);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file: File = rustix::fs::open(&hidden, flags, Mode::from_raw_mode(0o600))?.into();
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        let file = options().create_new(true).open(&hidden)?;
+        file.try_lock()?;
         std::fs::rename(&hidden, &path)?;
         Ok((path, file))
     }
@@ -140,14 +142,14 @@ impl Found {
     /// None if it is gone by now: a host that ends removes its own.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         // Without getting stuck on a pipe.
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file: File = match rustix::fs::open(path, flags, Mode::empty()) {
-            Err(Errno::NOENT) => return Ok(None),
-            file => file?.into(),
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = match options().custom_flags(flags).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
         };
         // Shared, so that all who look at the same time find the same.
-        let alive = match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Err(Errno::WOULDBLOCK) => true,
+        let alive = match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => true,
             lock => lock.map(|()| false)?,
         };
         let removed = file.metadata()?.nlink() == 0;
@@ -176,6 +178,13 @@ impl Found {
         let name = self.path.file_name()?.to_str()?;
         name.split_once('-')?.0.parse().ok()
     }
+}
+
+/// To open a file for its owner alone, which the one that makes it is.
+fn options() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600);
+    options
 }
 
 fn describe(path: &Path, problem: &str) -> io::Error {

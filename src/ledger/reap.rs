@@ -221,7 +221,7 @@ fn target(record: &Record) -> Result<Option<Identity>, Errno> {
     };
     match now {
         // Another object's name by now, perhaps not even of this kind.
-        Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+        Err(Errno::ENOENT | Errno::EINVAL) => Ok(None),
         now => now,
     }
 }
@@ -268,7 +268,6 @@ mod tests {
     use super::super::dir::Scratch;
     use super::super::{GuestLedger, Ledger};
     use super::*;
-    use rustix::fs::{FlockOperation, flock};
     use std::fs::File;
     use std::time::Duration;
 
@@ -295,7 +294,7 @@ mod tests {
     fn a_dead_host_is_dead_to_all_who_look_at_the_same_time() {
         let folder = with_a_dead_host();
         let looking = File::open(folder.path(DEAD)).unwrap();
-        flock(&looking, FlockOperation::NonBlockingLockShared).unwrap();
+        looking.try_lock_shared().unwrap();
 
         let seen = scan(&folder).unwrap();
         let alive = |holder: &Holder| holder.alive;
@@ -343,7 +342,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(20));
             std::fs::rename(&hidden, &finished).unwrap();
             let host = File::open(&finished).unwrap();
-            flock(&host, FlockOperation::NonBlockingLockExclusive).unwrap();
+            host.try_lock().unwrap();
             drop(starting);
             assert!(reaper.join().unwrap().problems.is_empty());
             assert!(finished.exists());

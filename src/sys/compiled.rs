@@ -5,8 +5,11 @@
 //! of this process. That is why the folder is checked each time, through a descriptor
 //! that stays the same folder whatever happens to its path.
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
-use rustix::io::{Errno, Result};
+use super::{Errno, Result, file_type};
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, open, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::unistd::{UnlinkatFlags, geteuid, mkdir, unlinkat};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,35 +21,41 @@ use wasmtime::component::Component;
 /// A folder of this user, which nobody else can write to or look into.
 pub struct PrivateFolder(OwnedFd);
 
+const FOLDER: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
+
+/// The mode of its files.
+const OWNER: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
 impl PrivateFolder {
     /// Opens the folder, and makes it if it does not exist. One that somebody else owns,
     /// or that is open to others, is refused.
     pub fn open(path: &Path) -> Result<Self> {
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-        let open = || rustix::fs::open(path, flags, Mode::empty());
+        let open = || open(path, FOLDER | OFlag::O_NOFOLLOW, Mode::empty());
         let folder = match open() {
-            Err(Errno::NOENT) => {
-                let parent = path.parent().ok_or(Errno::INVAL)?;
+            Err(Errno::ENOENT) => {
+                let parent = path.parent().ok_or(Errno::EINVAL)?;
                 std::fs::create_dir_all(parent).map_err(errno)?;
-                match rustix::fs::mkdir(path, Mode::RWXU) {
-                    Ok(()) | Err(Errno::EXIST) => open()?,
+                match mkdir(path, Mode::S_IRWXU) {
+                    Ok(()) | Err(Errno::EEXIST) => open()?,
                     Err(error) => return Err(error),
                 }
             }
             opened => opened?,
         };
-        if !is_own(&rustix::fs::fstat(&folder)?, FileType::Directory, 0o077) {
-            return Err(Errno::PERM);
+        if !is_own(&fstat(&folder)?, SFlag::S_IFDIR, 0o077) {
+            return Err(Errno::EPERM);
         }
         Ok(Self(folder))
     }
 
     /// Waits until no other process compiles what is kept under `name`. Until the value
     /// is dropped, none starts to.
-    pub fn lock(&self, name: &str) -> Result<OwnedFd> {
-        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+    pub fn lock(&self, name: &str) -> Result<File> {
+        let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.0, name, flags, OWNER)?);
+        file.lock().map_err(errno)?;
         Ok(file)
     }
 
@@ -63,7 +72,7 @@ impl PrivateFolder {
     /// Writes a file, but not one of a [compiled](Self::compile) component.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         match is_compiled(name) {
-            true => Err(Errno::INVAL),
+            true => Err(Errno::EINVAL),
             false => self.replace(name, content),
         }
     }
@@ -72,16 +81,16 @@ impl PrivateFolder {
     /// the pages of a compiled component may be mapped.
     fn replace(&self, name: &str, content: &[u8]) -> Result<()> {
         let fresh = format!("{name}.{}", std::process::id());
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
         // Left over from a process with the same number.
-        let _ = rustix::fs::unlinkat(&self.0, &*fresh, AtFlags::empty());
-        let file = rustix::fs::openat(&self.0, &*fresh, flags, Mode::RUSR | Mode::WUSR)?;
+        let _ = self.remove(&fresh);
+        let file = openat(&self.0, fresh.as_str(), flags, OWNER)?;
         let written = File::from(file)
             .write_all(content)
             .map_err(errno)
-            .and_then(|()| rustix::fs::renameat(&self.0, &*fresh, &self.0, name));
+            .and_then(|()| renameat(&self.0, fresh.as_str(), &self.0, name));
         if written.is_err() {
-            let _ = rustix::fs::unlinkat(&self.0, &*fresh, AtFlags::empty());
+            let _ = self.remove(&fresh);
         }
         written
     }
@@ -91,7 +100,7 @@ impl PrivateFolder {
         let code = engine.precompile_component(component)?;
         match is_compiled(name) {
             true => Ok(self.replace(name, &code)?),
-            false => Err(Errno::INVAL.into()),
+            false => Err(Errno::EINVAL.into()),
         }
     }
 
@@ -99,7 +108,7 @@ impl PrivateFolder {
     /// the same settings as that which compiled it.
     pub fn map(&self, engine: &Engine, name: &str) -> wasmtime::Result<Component> {
         if !is_compiled(name) {
-            return Err(Errno::INVAL.into());
+            return Err(Errno::EINVAL.into());
         }
         let file = self.open_file(name)?;
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -128,7 +137,7 @@ impl PrivateFolder {
     /// The names of the files.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.0)? {
+        for entry in Dir::openat(&self.0, ".", FOLDER, Mode::empty())?.iter() {
             if let Ok(name) = entry?.file_name().to_str()
                 && !name.starts_with('.')
             {
@@ -140,14 +149,14 @@ impl PrivateFolder {
 
     /// Removes a file. Maps of it stay.
     pub fn remove(&self, name: &str) -> Result<()> {
-        rustix::fs::unlinkat(&self.0, name, AtFlags::empty())
+        unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)
     }
 
     fn open_file(&self, name: &str) -> Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
-        if !is_own(&rustix::fs::fstat(&file)?, FileType::RegularFile, 0o022) {
-            return Err(Errno::PERM);
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = openat(&self.0, name, flags, Mode::empty())?;
+        if !is_own(&fstat(&file)?, SFlag::S_IFREG, 0o022) {
+            return Err(Errno::EPERM);
         }
         Ok(File::from(file))
     }
@@ -159,12 +168,10 @@ fn is_compiled(name: &str) -> bool {
 }
 
 /// Whether a file is of this kind and this user's, with none of the mode bits.
-fn is_own(stat: &Stat, kind: FileType, others: u32) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == kind
-        && stat.st_uid == rustix::process::geteuid().as_raw()
-        && stat.st_mode & others == 0
+fn is_own(stat: &FileStat, kind: SFlag, others: u32) -> bool {
+    file_type(stat) == kind && stat.st_uid == geteuid().as_raw() && stat.st_mode & others == 0
 }
 
 fn errno(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

@@ -14,15 +14,20 @@
 //!
 //! References: wasmtime `MemoryCreator`; Linux `mmap(2)`, `memfd_create(2)`.
 
+use super::limits::page_size;
 use super::sigbus::Guard;
 use super::{Errno, Result};
-use rustix::fs::MemfdFlags;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
+use nix::sys::stat::fstat;
+use nix::sys::uio::{pread, pwrite};
+use nix::unistd::ftruncate;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
+use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
-use std::ptr::{self, NonNull};
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
@@ -100,7 +105,7 @@ impl Memory {
     /// Makes the bytes up to `length` accessible.
     fn resize(&mut self, length: usize) -> Result<()> {
         if length > self.region.capacity {
-            return Err(Errno::NOMEM);
+            return Err(Errno::ENOMEM);
         }
         let (from, to) = (round_up(self.length), round_up(length));
         if from < to {
@@ -187,17 +192,17 @@ impl Region {
         let total = reserved
             .checked_add(guard)
             .map(round_up)
-            .ok_or(Errno::NOMEM)?
-            .max(rustix::param::page_size());
+            .and_then(|total| NonZeroUsize::new(total.max(page_size())))
+            .ok_or(Errno::ENOMEM)?;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {
-            let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-            rustix::mm::mmap_anonymous(ptr::null_mut(), total, ProtFlags::empty(), flags)?
+            let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+            mmap_anonymous(None, total, ProtFlags::PROT_NONE, flags)?
         };
         Ok(Self {
-            base: NonNull::new(base.cast()).ok_or(Errno::NOMEM)?,
+            base: base.cast(),
             reserved,
-            total,
+            total: total.get(),
             capacity: if has_room { LARGEST_MEMORY } else { reserved },
             has_room,
             state: Mutex::new(State {
@@ -215,14 +220,14 @@ impl Region {
     /// Makes pages of the memory accessible.
     fn open_up(&self, pages: Range<usize>) -> Result<()> {
         debug_assert!(pages.end <= round_up(self.capacity));
-        let access = MprotectFlags::READ | MprotectFlags::WRITE;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: the pages are inside the reservation, below every mapping, and
         // nothing has been able to use them so far.
-        unsafe { rustix::mm::mprotect(self.at(pages.start), pages.len(), access) }
+        unsafe { mprotect(self.at(pages.start), pages.len(), access) }
     }
 
     /// Maps `length` bytes of an object from an offset that is a multiple of the
-    /// page size. `Errno::NOSPC` if there is no room for so many.
+    /// page size. `Errno::ENOSPC` if there is no room for so many.
     pub(crate) fn map(
         self: &Arc<Self>,
         object: Arc<OwnedFd>,
@@ -230,45 +235,39 @@ impl Region {
         length: usize,
         writable: bool,
     ) -> Result<GuestMapping> {
-        let page = rustix::param::page_size();
-        let end = offset.checked_add(length as u64).ok_or(Errno::INVAL)?;
+        let page = page_size();
+        let end = offset.checked_add(length as u64).ok_or(Errno::EINVAL)?;
         if length == 0 || !offset.is_multiple_of(page as u64) {
-            return Err(Errno::INVAL);
+            return Err(Errno::EINVAL);
         }
         if !self.has_room {
-            return Err(Errno::NOTSUP);
+            return Err(Errno::ENOTSUP);
         }
         if length > END - FIRST {
-            return Err(Errno::NOSPC);
+            return Err(Errno::ENOSPC);
         }
         let mut state = lock(&self.state);
         if !state.open {
-            return Err(Errno::BADF);
+            return Err(Errno::EBADF);
         }
-        let (index, range) = state.place(round_up(length)).ok_or(Errno::NOSPC)?;
-        let mut access = ProtFlags::READ;
-        access.set(ProtFlags::WRITE, writable);
-        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        let (index, range) = state.place(round_up(length)).ok_or(Errno::ENOSPC)?;
+        let mut access = ProtFlags::PROT_READ;
+        access.set(ProtFlags::PROT_WRITE, writable);
+        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
         // SAFETY: the range is inside the reservation, above all that the memory
         // can grow to, and held by no other mapping: it replaces pages that nobody
         // can access. From now on only compiled code of the guest accesses it.
         let mapped = unsafe {
-            let object = object.as_fd();
-            rustix::mm::mmap(
-                self.at(range.start),
-                range.len(),
-                access,
-                flags,
-                object,
-                offset,
-            )
+            let (start, length) = (self.at(range.start).addr(), range.len());
+            let length = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
+            mmap(Some(start), length, access, flags, &object, offset as i64)
         };
         if let Err(errno) = mapped {
             // A call that failed may have taken the old pages away.
             let _ = self.clear(&range);
             return Err(errno);
         }
-        let guard = Some(Guard::trapping(self.at(range.start), range.len()));
+        let guard = Some(Guard::trapping(self.at(range.start).as_ptr(), range.len()));
         let address = range.start;
         state.mappings.insert(index, Mapped { range, guard });
         Ok(GuestMapping {
@@ -300,16 +299,17 @@ impl Region {
     /// Takes the access rights of a mapping's range away for good, and gives its
     /// pages back. If the kernel has no room for that, the range stays in use.
     fn clear(&self, range: &Range<usize>) -> Result<()> {
-        let (start, length) = (self.at(range.start), range.len());
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+        let start = self.at(range.start);
+        let length = NonZeroUsize::new(range.len()).ok_or(Errno::EINVAL)?;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE | MapFlags::MAP_FIXED;
         // SAFETY: the range belongs to a mapping that is ending. It is replaced in one
         // step: an unmapped hole could be filled by a mapping of somebody else, which
         // the guest would reach.
         unsafe {
-            rustix::mm::mmap_anonymous(start, length, ProtFlags::empty(), flags)
+            mmap_anonymous(Some(start.addr()), length, ProtFlags::PROT_NONE, flags)
                 .map(drop)
                 .inspect_err(|_| {
-                    let _ = rustix::mm::mprotect(start, length, MprotectFlags::empty());
+                    let _ = mprotect(start, length.get(), ProtFlags::PROT_NONE);
                 })
         }
     }
@@ -322,7 +322,7 @@ impl Region {
         // SAFETY: the memory is being dropped, so no guest runs in it, and from now on
         // no mapping touches the range.
         unsafe {
-            let _ = rustix::mm::munmap(self.base.as_ptr().cast(), self.total);
+            let _ = munmap(self.base.cast(), self.total);
         }
     }
 
@@ -334,9 +334,10 @@ impl Region {
         matches!(guard, Ok(Some(guard)) if guard.faulted())
     }
 
-    fn at(&self, offset: usize) -> *mut c_void {
+    fn at(&self, offset: usize) -> NonNull<c_void> {
         debug_assert!(offset <= self.total);
-        self.base.as_ptr().wrapping_add(offset).cast()
+        // SAFETY: every caller stays within the range that was reserved.
+        unsafe { self.base.add(offset).cast() }
     }
 }
 
@@ -349,7 +350,7 @@ impl State {
             if mapping.range.start - start > length {
                 return Some((index, start..start + length));
             }
-            start = mapping.range.end + rustix::param::page_size();
+            start = mapping.range.end + page_size();
         }
         let end = start.checked_add(length).filter(|&end| end <= END)?;
         Some((self.mappings.len(), start..end))
@@ -391,8 +392,7 @@ impl GuestMapping {
         if !self.region.mapping_faulted(self.address) {
             return None;
         }
-        let whole =
-            rustix::fs::fstat(&self.object).is_ok_and(|stat| stat.st_size as u64 >= self.end);
+        let whole = fstat(&self.object).is_ok_and(|stat| stat.st_size as u64 >= self.end);
         Some(if whole {
             Fault::NoMemory
         } else {
@@ -409,13 +409,11 @@ impl Drop for GuestMapping {
 
 /// The bytes that a mapping of this length takes of a guest's address range.
 pub(crate) fn pages(length: usize) -> u64 {
-    (length as u64).saturating_add(rustix::param::page_size() as u64 - 1)
-        / rustix::param::page_size() as u64
-        * rustix::param::page_size() as u64
+    (length as u64).saturating_add(page_size() as u64 - 1) / page_size() as u64 * page_size() as u64
 }
 
 fn round_up(length: usize) -> usize {
-    length.next_multiple_of(rustix::param::page_size())
+    length.next_multiple_of(page_size())
 }
 
 /// An object without a name, to try mappings out with.
@@ -423,8 +421,8 @@ pub(crate) struct Scratch(Arc<OwnedFd>);
 
 impl Scratch {
     pub(crate) fn new(size: u64) -> Result<Self> {
-        let object = rustix::fs::memfd_create("posix-ipc.self-test", MemfdFlags::CLOEXEC)?;
-        rustix::fs::ftruncate(&object, size)?;
+        let object = memfd_create("posix-ipc.self-test", MFdFlags::MFD_CLOEXEC)?;
+        ftruncate(&object, size as i64)?;
         Ok(Self(object.into()))
     }
 
@@ -433,18 +431,22 @@ impl Scratch {
     }
 
     pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let written = rustix::io::pwrite(&self.0, bytes, offset)?;
+        let written = pwrite(&self.0, bytes, offset as i64)?;
         if written == bytes.len() {
             Ok(())
         } else {
-            Err(Errno::IO)
+            Err(Errno::EIO)
         }
     }
 
     pub(crate) fn read<const N: usize>(&self, offset: u64) -> Result<[u8; N]> {
         let mut bytes = [0; N];
-        let read = rustix::io::pread(&self.0, &mut bytes, offset)?;
-        if read == N { Ok(bytes) } else { Err(Errno::IO) }
+        let read = pread(&self.0, &mut bytes, offset as i64)?;
+        if read == N {
+            Ok(bytes)
+        } else {
+            Err(Errno::EIO)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which object it is, whatever its name says by now.
 
-use rustix::fs::Stat;
+use nix::sys::stat::{FileStat, makedev};
 use std::fmt;
 
 /// Device and inode of an object. Names are re-used by anybody; an identity is
@@ -12,7 +12,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn of(stat: &Stat) -> Self {
+    pub(crate) fn of(stat: &FileStat) -> Self {
         Self {
             device: stat.st_dev,
             inode: stat.st_ino,
@@ -45,7 +45,7 @@ fn parse_mapping(line: &str, address: usize) -> Option<Identity> {
         return None;
     }
     let (major, minor) = fields.nth(2)?.split_once(':')?;
-    let device = rustix::fs::makedev(hex(major)? as u32, hex(minor)? as u32);
+    let device = makedev(hex(major)?, hex(minor)?);
     let inode = fields.next()?.parse().ok()?;
     Some(Identity { device, inode })
 }

@@ -5,17 +5,19 @@
 use super::Errno;
 use super::memory_file::DIRECTORY;
 use super::message_queue::QueueSize;
-use rustix::fs::{Mode, OFlags};
-use rustix::process::Resource;
+use nix::fcntl::{OFlag, open};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::stat::Mode;
+use nix::unistd::{SysconfVar, sysconf};
 
 /// `SEM_VALUE_MAX`.
 pub(crate) fn semaphore_value_max() -> u32 {
-    system_value(libc::_SC_SEM_VALUE_MAX, i32::MAX as u32)
+    system_value(SysconfVar::SEM_VALUE_MAX, i32::MAX as u32)
 }
 
 /// The highest priority: `MQ_PRIO_MAX` - 1.
 pub(crate) fn queue_priority_max() -> u32 {
-    system_value(libc::_SC_MQ_PRIO_MAX, 32768) - 1
+    system_value(SysconfVar::MQ_PRIO_MAX, 32768) - 1
 }
 
 /// The size of a queue that is created without one.
@@ -34,15 +36,18 @@ pub(crate) fn queue_maximums() -> QueueSize {
     }
 }
 
-pub(crate) fn page_size() -> u32 {
-    u32::try_from(rustix::param::page_size()).unwrap_or(4096)
+/// The bytes of a page.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: the call has no preconditions. That of nix clears `errno`, which a handler of
+    // signals may not do.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
 }
 
-fn system_value(name: libc::c_int, otherwise: u32) -> u32 {
-    // SAFETY: `sysconf` takes any number and answers -1 to one it does not know.
-    let value = unsafe { libc::sysconf(name) };
-    u32::try_from(value)
-        .ok()
+fn system_value(name: SysconfVar, otherwise: u32) -> u32 {
+    let value = sysconf(name).ok().flatten();
+    value
+        .and_then(|value| u32::try_from(value).ok())
         .filter(|&value| value > 0)
         .unwrap_or(otherwise)
 }
@@ -67,11 +72,11 @@ impl Refusal {
     /// By a call on shared memory or on a semaphore, which is a file there too.
     pub(crate) fn of_memory(errno: Errno) -> Self {
         let limit = match errno {
-            Errno::NOSPC => Some(format!(
+            Errno::ENOSPC => Some(format!(
                 "the file system {DIRECTORY} is full; `df {DIRECTORY}` shows it, \
                  `mount -o remount,size=SIZE {DIRECTORY}` makes it larger"
             )),
-            Errno::NOMEM => {
+            Errno::ENOMEM => {
                 let most = setting("/proc/sys/vm/max_map_count");
                 Some(format!(
                     "the system has no memory left, or this process has the most mappings that \
@@ -88,16 +93,13 @@ impl Refusal {
     pub(crate) fn of_queue(errno: Errno, size: Option<QueueSize>) -> Self {
         let limit = match errno {
             // Which of two limits it is the call does not say.
-            Errno::MFILE if has_descriptors() => {
-                let most = rustix::process::getrlimit(Resource::Msgqueue).current;
-                Some(format!(
-                    "all queues of this user together take the most bytes that they may \
+            Errno::EMFILE if has_descriptors() => Some(format!(
+                "all queues of this user together take the most bytes that they may \
                      (RLIMIT_MSGQUEUE, {}); `ulimit -q` shows it, \
                      `prlimit --msgqueue=BYTES COMMAND` raises it",
-                    number(most)
-                ))
-            }
-            Errno::NOSPC => {
+                limit(Resource::RLIMIT_MSGQUEUE)
+            )),
+            Errno::ENOSPC => {
                 let most = setting("/proc/sys/fs/mqueue/queues_max");
                 Some(format!(
                     "the system has the most queues that it may have ({most}); \
@@ -105,7 +107,7 @@ impl Refusal {
                      `sysctl -w fs.mqueue.queues_max=N` raises it"
                 ))
             }
-            Errno::INVAL => size.and_then(too_large),
+            Errno::EINVAL => size.and_then(too_large),
             errno => of_files(errno),
         };
         Self { errno, limit }
@@ -136,15 +138,12 @@ fn too_large(size: QueueSize) -> Option<String> {
 
 fn of_files(errno: Errno) -> Option<String> {
     match errno {
-        Errno::MFILE => {
-            let most = rustix::process::getrlimit(Resource::Nofile).current;
-            Some(format!(
-                "this process has the most open files that it may have (RLIMIT_NOFILE, {}); \
+        Errno::EMFILE => Some(format!(
+            "this process has the most open files that it may have (RLIMIT_NOFILE, {}); \
                  `ulimit -n` shows it, `ulimit -n N` raises it",
-                number(most)
-            ))
-        }
-        Errno::NFILE => Some(format!(
+            limit(Resource::RLIMIT_NOFILE)
+        )),
+        Errno::ENFILE => Some(format!(
             "the system has the most open files that it may have ({}); \
              `sysctl fs.file-max` shows it, `sysctl -w fs.file-max=N` raises it",
             setting("/proc/sys/fs/file-max")
@@ -154,11 +153,16 @@ fn of_files(errno: Errno) -> Option<String> {
 }
 
 fn has_descriptors() -> bool {
-    rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).is_ok()
+    open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).is_ok()
 }
 
-fn number(limit: Option<u64>) -> String {
-    limit.map_or_else(|| "unlimited".into(), |limit| limit.to_string())
+/// A limit of this process, in words.
+fn limit(resource: Resource) -> String {
+    match getrlimit(resource) {
+        Ok((libc::RLIM_INFINITY, _)) => "unlimited".into(),
+        Ok((limit, _)) => limit.to_string(),
+        Err(_) => "unknown".into(),
+    }
 }
 
 fn setting(path: &str) -> String {

@@ -7,19 +7,22 @@
 
 use super::memory_file::{DIRECTORY as MEMORY_DIRECTORY, SEMAPHORE_PREFIX};
 use super::message_queue::{Direction, MessageQueue};
-use super::{Errno, Identity, Result as SysResult};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, FsWord, Mode, OFlags, Stat};
-use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags};
+use super::{Errno, Identity, Result as SysResult, file_type, private_mount};
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{FileStat as Stat, Mode, SFlag, fstat, fstatat};
+use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::uio::pread;
 use std::ffi::CStr;
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where the file system of message queues is usually mounted.
 const QUEUE_DIRECTORY: &str = "/dev/mqueue";
 
 /// `MQUEUE_MAGIC` of Linux: what `statfs` calls that file system.
-const QUEUE_FILE_SYSTEM: FsWord = 0x1980_0202;
+const QUEUE_FILE_SYSTEM: FsType = FsType(0x1980_0202);
 
 /// An object that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +89,7 @@ pub fn semaphores() -> Result<Vec<Object>, ListError> {
         let name = file.to_bytes().strip_prefix(SEMAPHORE_PREFIX.as_bytes())?;
         let content = match read_semaphore(directory, file, stat) {
             Ok(content) => content,
-            Err(Errno::NOENT) => return None,
+            Err(Errno::ENOENT) => return None,
             Err(errno) => unknown(errno),
         };
         Some(Object::new(name, stat, content))
@@ -129,14 +132,14 @@ pub fn message_queues() -> Result<Vec<Object>, ListError> {
     let object = |_: BorrowedFd<'_>, file: &CStr, stat: &Stat| {
         let content = match read_queue(file, stat) {
             Ok(content) => content,
-            Err(Errno::NOENT) => Content::Unknown {
+            Err(Errno::ENOENT) => Content::Unknown {
                 reason: "not a queue of this IPC namespace".into(),
             },
             Err(errno) => unknown(errno),
         };
         Some(Object::new(file.to_bytes(), stat, content))
     };
-    list(&directory, object).map_err(|errno| failed(Cause::Directory(QUEUE_DIRECTORY, errno)))
+    list(directory, object).map_err(|errno| failed(Cause::Directory(QUEUE_DIRECTORY, errno)))
 }
 
 impl Object {
@@ -144,7 +147,7 @@ impl Object {
         let Identity { device, inode } = Identity::of(stat);
         Self {
             name: format!("/{}", String::from_utf8_lossy(file)),
-            mode: Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o7777,
+            mode: stat.st_mode & 0o7777,
             owner: stat.st_uid,
             group: stat.st_gid,
             modified: time(stat),
@@ -161,7 +164,7 @@ fn time(stat: &Stat) -> SystemTime {
         0.. => UNIX_EPOCH.checked_add(seconds),
         _ => UNIX_EPOCH.checked_sub(seconds),
     };
-    let nanoseconds = Duration::from_nanos(stat.st_mtime_nsec);
+    let nanoseconds = Duration::from_nanos(stat.st_mtime_nsec.unsigned_abs());
     whole
         .and_then(|whole| whole.checked_add(nanoseconds))
         .unwrap_or(UNIX_EPOCH)
@@ -172,7 +175,7 @@ fn list_memory(
     object: impl Fn(BorrowedFd<'_>, &CStr, &Stat) -> Option<Object>,
 ) -> Result<Vec<Object>, ListError> {
     open_directory(MEMORY_DIRECTORY)
-        .and_then(|directory| list(&directory, object))
+        .and_then(|directory| list(directory, object))
         .map_err(|errno| ListError {
             what,
             cause: Cause::Directory(MEMORY_DIRECTORY, errno),
@@ -182,20 +185,20 @@ fn list_memory(
 /// The objects in a directory, sorted by name. Only regular files are objects: the
 /// C library opens nothing else.
 fn list(
-    directory: &OwnedFd,
+    mut directory: Dir,
     object: impl Fn(BorrowedFd<'_>, &CStr, &Stat) -> Option<Object>,
 ) -> SysResult<Vec<Object>> {
+    let entries = directory.iter().collect::<SysResult<Vec<_>>>()?;
     let mut objects = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
+    for entry in &entries {
         let file = entry.file_name();
-        let stat = match rustix::fs::statat(directory, file, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match fstatat(&directory, file, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             // Somebody was faster.
-            Err(Errno::NOENT) => continue,
+            Err(Errno::ENOENT) => continue,
             Err(errno) => return Err(errno),
         };
-        if FileType::from_raw_mode(stat.st_mode).is_file() {
+        if file_type(&stat) == SFlag::S_IFREG {
             objects.extend(object(directory.as_fd(), file, &stat));
         }
     }
@@ -203,9 +206,12 @@ fn list(
     Ok(objects)
 }
 
-fn open_directory(path: &str) -> SysResult<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, path, flags, Mode::empty())
+const DIRECTORY: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
+
+fn open_directory(path: &str) -> SysResult<Dir> {
+    Dir::from_fd(open(path, DIRECTORY, Mode::empty())?)
 }
 
 /// Reads the value of a semaphore out of its file. Mapping it, as `sem_open` does,
@@ -220,14 +226,14 @@ fn read_semaphore(directory: BorrowedFd<'_>, file: &CStr, stat: &Stat) -> SysRes
         return Ok(Content::Unknown { reason });
     }
     // The file may be something else by now, such as a pipe, which must not block.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, file, flags, Mode::empty())?;
-    if Identity::of(&rustix::fs::fstat(&file)?) != Identity::of(stat) {
-        return Err(Errno::NOENT);
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = openat(directory, file, flags, Mode::empty())?;
+    if Identity::of(&fstat(&file)?) != Identity::of(stat) {
+        return Err(Errno::ENOENT);
     }
     let mut state = [0; size_of::<u64>()];
-    if rustix::io::pread(&file, &mut state, 0)? != state.len() {
-        return Err(Errno::NOENT);
+    if pread(&file, &mut state, 0)? != state.len() {
+        return Err(Errno::ENOENT);
     }
     // The value is in the lower half, how many wait for it in the upper.
     let value = u64::from_ne_bytes(state) as u32;
@@ -235,45 +241,39 @@ fn read_semaphore(directory: BorrowedFd<'_>, file: &CStr, stat: &Stat) -> SysRes
 }
 
 /// A directory of the queues.
-fn queue_directory() -> Result<OwnedFd, Cause> {
+fn queue_directory() -> Result<Dir, Cause> {
     let mounted = open_directory(QUEUE_DIRECTORY).ok().filter(|directory| {
-        rustix::fs::fstatfs(directory).is_ok_and(|system| system.f_type == QUEUE_FILE_SYSTEM)
+        fstatfs(directory).is_ok_and(|system| system.filesystem_type() == QUEUE_FILE_SYSTEM)
     });
     match mounted {
         Some(directory) => Ok(directory),
         None => mount_privately().map_err(|errno| match errno {
-            Errno::NODEV => Cause::NoQueues,
+            Errno::ENODEV => Cause::NoQueues,
             errno => Cause::NoMount(errno),
         }),
     }
 }
 
 /// Mounts the file system of queues nowhere: only the descriptor leads to it.
-fn mount_privately() -> SysResult<OwnedFd> {
-    let system = mount::fsopen("mqueue", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    mount::fsconfig_create(&system)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let mounted = mount::fsmount(&system, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+fn mount_privately() -> SysResult<Dir> {
+    let mounted = private_mount::mount(c"mqueue")?;
     // The descriptor of a mount cannot be read as a directory; one that is opened
     // through it can.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(mounted, c".", flags, Mode::empty())
+    Dir::openat(mounted, c".", DIRECTORY, Mode::empty())
 }
 
 /// Reads the size and fill of a queue, in whichever direction its mode lets us open
 /// it. That changes nothing about the queue.
 fn read_queue(file: &CStr, stat: &Stat) -> SysResult<Content> {
-    let name = file.to_str().map_err(|_| Errno::ILSEQ)?;
+    let name = file.to_str().map_err(|_| Errno::EILSEQ)?;
     let name = format!("/{name}");
     let queue = match MessageQueue::open(&name, Direction::Receive) {
-        Err(Errno::ACCESS) => MessageQueue::open(&name, Direction::Send)?,
+        Err(Errno::EACCES) => MessageQueue::open(&name, Direction::Send)?,
         queue => queue?,
     };
     // A mount can show the queues of another namespace, which names do not reach.
     if queue.identity()? != Identity::of(stat) {
-        return Err(Errno::NOENT);
+        return Err(Errno::ENOENT);
     }
     let attributes = queue.attributes()?;
     Ok(Content::MessageQueue {
@@ -291,8 +291,8 @@ fn unknown(errno: Errno) -> Content {
 
 fn words(errno: Errno) -> String {
     match errno {
-        Errno::ACCESS | Errno::PERM => "permission denied".into(),
-        Errno::NOENT => "it does not exist".into(),
+        Errno::EACCES | Errno::EPERM => "permission denied".into(),
+        Errno::ENOENT => "it does not exist".into(),
         errno => errno.to_string(),
     }
 }
@@ -362,7 +362,7 @@ mod tests {
         let object = object.unwrap();
         assert_eq!(object.content, Content::Semaphore { value: 6 });
         assert_eq!(object.mode & !0o040, 0o600);
-        assert_eq!(object.owner, rustix::process::geteuid().as_raw());
+        assert_eq!(object.owner, nix::unistd::geteuid().as_raw());
         let identity = semaphore.identity();
         assert_eq!(
             (object.device, object.inode),

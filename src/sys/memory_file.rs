@@ -5,8 +5,10 @@
 //! that dies in between leaves nothing, peers never see it half-made, and its
 //! identity can be written down before anybody can reach it.
 
-use super::{Identity, Result};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use super::{Identity, Result, mode, permissions};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
+use nix::sys::stat::fstat;
+use nix::unistd::linkat;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Where glibc keeps both.
@@ -23,23 +25,29 @@ pub(super) struct MemoryFile {
 }
 
 impl MemoryFile {
-    pub(super) fn new(mode: u32) -> Result<Self> {
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(mode & 0o777);
-        let descriptor = rustix::fs::open(DIRECTORY, flags, mode)?;
-        let stat = rustix::fs::fstat(&descriptor)?;
+    pub(super) fn new(bits: u32) -> Result<Self> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let descriptor = open(DIRECTORY, flags, mode(bits & 0o777))?;
+        let stat = fstat(&descriptor)?;
         Ok(Self {
             descriptor,
             identity: Identity::of(&stat),
-            mode: stat.st_mode & 0o777,
+            mode: permissions(&stat),
         })
     }
 
-    /// Gives the file its name; `Errno::EXIST` if that is taken.
+    /// Gives the file its name; `Errno::EEXIST` if that is taken.
     pub(super) fn publish(&self, file: &str) -> Result<()> {
         // A path, because linking a bare descriptor needs a privilege.
         let this = format!("/proc/self/fd/{}", self.descriptor.as_raw_fd());
-        rustix::fs::linkat(CWD, this, CWD, path(file), AtFlags::SYMLINK_FOLLOW)
+        let follow = AtFlags::AT_SYMLINK_FOLLOW;
+        linkat(
+            AT_FDCWD,
+            this.as_str(),
+            AT_FDCWD,
+            path(file).as_str(),
+            follow,
+        )
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! References: POSIX `<mqueue.h>`, Linux `mq_overview(7)`.
 
-use super::{Errno, Identity, Result, c_name, check, notification, retry_on_intr};
-use rustix::fs::{Mode, Stat};
-use std::mem::ManuallyDrop;
+use super::queue_fd::QueueFd;
+use super::{Errno, Identity, Result, mode, permissions, retry_on_intr};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::mqueue::{MQ_OFlag, MqAttr, mq_getattr, mq_open, mq_receive, mq_send, mq_unlink};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
+use nix::unistd::geteuid;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use tokio::io::Interest;
@@ -12,9 +15,7 @@ use tokio::io::unix::AsyncFd;
 
 /// An open message queue, closed on drop. Its descriptor never blocks: waiting is
 /// done by polling it, which Linux allows.
-pub(crate) struct MessageQueue {
-    descriptor: ManuallyDrop<OwnedFd>,
-}
+pub(crate) struct MessageQueue(QueueFd);
 
 /// The directions that a queue is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +42,7 @@ pub(crate) struct Attributes {
 impl MessageQueue {
     /// Opens an existing queue.
     pub(crate) fn open(name: &str, direction: Direction) -> Result<Self> {
-        let name = c_name(name)?;
-        // SAFETY: the name is a C string.
-        Self::from_raw(unsafe { libc::mq_open(name.as_ptr(), flags(direction)) })
+        mq_open(name, flags(direction), Mode::empty(), None).map(|queue| Self(queue.into()))
     }
 
     /// Creates a queue that must not exist; without a size it has the system's
@@ -54,40 +53,20 @@ impl MessageQueue {
     pub(crate) fn create(
         name: &str,
         direction: Direction,
-        mode: u32,
+        bits: u32,
         size: Option<QueueSize>,
         created: impl FnOnce(Identity),
     ) -> Result<Self> {
-        let c_name = c_name(name)?;
-        let flags = flags(direction) | libc::O_CREAT | libc::O_EXCL;
-        let mode = mode & 0o777 | UNFINISHED;
-        let attributes = size.map(|size| {
-            // SAFETY: plain data, for which zero is valid.
-            let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
-            attributes.mq_maxmsg = size.max_messages.into();
-            attributes.mq_msgsize = size.max_message_size.into();
-            attributes
-        });
-        let attributes = attributes
-            .as_ref()
-            .map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: the name is a C string; the attributes are null or valid.
-        let this =
-            Self::from_raw(unsafe { libc::mq_open(c_name.as_ptr(), flags, mode, attributes) })?;
+        let flags = flags(direction) | MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL;
+        let marked = mode(bits & 0o777) | UNFINISHED;
+        let attributes = size
+            .map(|size| MqAttr::new(0, size.max_messages.into(), size.max_message_size.into(), 0));
+        let this = Self(mq_open(name, flags, marked, attributes.as_ref())?.into());
         let stat = this.stat()?;
         created(Identity::of(&stat));
         // What the umask has left of the mode.
-        rustix::fs::fchmod(&this, Mode::from_raw_mode(stat.st_mode & 0o777))?;
+        fchmod(&this, mode(permissions(&stat)))?;
         Ok(this)
-    }
-
-    fn from_raw(descriptor: libc::mqd_t) -> Result<Self> {
-        let descriptor = check(descriptor)?;
-        // SAFETY: `mq_open` has just given us this descriptor, which on Linux is a
-        // file descriptor.
-        Ok(Self {
-            descriptor: ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(descriptor) }),
-        })
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
@@ -96,8 +75,7 @@ impl MessageQueue {
 
     /// The permission bits.
     pub(crate) fn mode(&self) -> Result<u32> {
-        self.stat()
-            .map(|stat| Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o777)
+        self.stat().map(|stat| permissions(&stat))
     }
 
     /// Another descriptor of a queue that its mode lets nobody open, by which its name is
@@ -107,130 +85,86 @@ impl MessageQueue {
         if self.mode()? & OWNER != 0 {
             return Ok(None);
         }
-        let descriptor = rustix::io::fcntl_dupfd_cloexec(self, 0)?;
-        Ok(Some(Self {
-            descriptor: ManuallyDrop::new(descriptor),
-        }))
+        let descriptor = fcntl(self, FcntlArg::F_DUPFD_CLOEXEC(0))?;
+        // SAFETY: the call has just given us this descriptor.
+        let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        Ok(Some(Self(descriptor.into())))
     }
 
     /// Whether the name leads to this queue. Its owner may read it for that moment.
     pub(crate) fn is_at(&self, name: &str) -> Result<bool> {
         const OWNER_READS: u32 = 0o400;
-        let mode = self.mode()?;
-        rustix::fs::fchmod(self, Mode::from_raw_mode(mode | OWNER_READS))?;
+        let bits = self.mode()?;
+        fchmod(self, mode(bits | OWNER_READS))?;
         let there = identify(name);
-        rustix::fs::fchmod(self, Mode::from_raw_mode(mode))?;
+        fchmod(self, mode(bits))?;
         match there {
             Ok(identity) => Ok(identity == self.identity()?),
             // This one can be opened, so it is another.
-            Err(Errno::ACCESS) => Ok(false),
+            Err(Errno::EACCES) => Ok(false),
             Err(errno) => Err(errno),
         }
     }
 
-    fn stat(&self) -> Result<Stat> {
-        rustix::fs::fstat(self)
+    fn stat(&self) -> Result<FileStat> {
+        fstat(self)
     }
 
     /// `mq_getattr`.
     pub(crate) fn attributes(&self) -> Result<Attributes> {
-        // SAFETY: plain data, for which zero is valid; the descriptor is open.
-        let attributes = unsafe {
-            let mut attributes: libc::mq_attr = std::mem::zeroed();
-            check(libc::mq_getattr(
-                self.descriptor.as_raw_fd(),
-                &mut attributes,
-            ))?;
-            attributes
-        };
+        let attributes = mq_getattr(self.0.get())?;
         let number = |value: libc::c_long| u32::try_from(value).unwrap_or(u32::MAX);
         Ok(Attributes {
             size: QueueSize {
-                max_messages: number(attributes.mq_maxmsg),
-                max_message_size: number(attributes.mq_msgsize),
+                max_messages: number(attributes.maxmsg()),
+                max_message_size: number(attributes.msgsize()),
             },
-            current_messages: number(attributes.mq_curmsgs),
+            current_messages: number(attributes.curmsgs()),
         })
     }
 
-    /// `mq_send`; `Errno::AGAIN` if the queue is full.
+    /// `mq_send`; `Errno::EAGAIN` if the queue is full.
     pub(crate) fn try_send(&self, payload: &[u8], priority: u32) -> Result<()> {
-        retry_on_intr(|| {
-            // SAFETY: the descriptor is open, and the payload has the length given.
-            check(unsafe {
-                libc::mq_send(
-                    self.descriptor.as_raw_fd(),
-                    payload.as_ptr().cast(),
-                    payload.len(),
-                    priority,
-                )
-            })
-        })
-        .map(|_| ())
+        retry_on_intr(|| mq_send(self.0.get(), payload, priority))
     }
 
     /// `mq_receive`: replaces what is in `payload` by a message of up to `longest`
     /// bytes, which must be the longest of the queue. Gives the priority;
-    /// `Errno::AGAIN` if the queue is empty.
+    /// `Errno::EAGAIN` if the queue is empty.
     pub(crate) fn try_receive(&self, longest: usize, payload: &mut Vec<u8>) -> Result<u32> {
         payload.clear();
         payload.reserve_exact(longest);
         let room = &mut payload.spare_capacity_mut()[..longest];
-        // SAFETY: there is room for `longest` bytes.
-        let (length, priority) = unsafe { self.receive_to(room.as_mut_ptr().cast(), longest)? };
+        let mut priority = 0;
+        // What `mq_receive` of nix does, for which the room would have to be filled first.
+        let length = retry_on_intr(|| {
+            let (queue, buffer) = (self.as_raw_fd(), room.as_mut_ptr().cast());
+            // SAFETY: the queue is open, and there is room for that many bytes.
+            Errno::result(unsafe { libc::mq_receive(queue, buffer, longest, &mut priority) })
+        })?;
         // SAFETY: the call wrote that many bytes, and no more than there is room for.
-        unsafe { payload.set_len(length) };
+        unsafe { payload.set_len(length as usize) };
         Ok(priority)
     }
 
     /// `mq_receive` over the first bytes of a buffer, which must have room for the longest
     /// message of the queue. Gives length and priority.
     pub(crate) fn try_receive_into(&self, buffer: &mut [u8]) -> Result<(usize, u32)> {
-        // SAFETY: that is the buffer's length.
-        unsafe { self.receive_to(buffer.as_mut_ptr(), buffer.len()) }
-    }
-
-    /// # Safety
-    ///
-    /// At `buffer` there must be `room` bytes to write to.
-    unsafe fn receive_to(&self, buffer: *mut u8, room: usize) -> Result<(usize, u32)> {
         let mut priority = 0;
-        let length = retry_on_intr(|| {
-            // SAFETY: the descriptor is open, and the caller has room for that length.
-            let length = unsafe {
-                libc::mq_receive(
-                    self.descriptor.as_raw_fd(),
-                    buffer.cast(),
-                    room,
-                    &mut priority,
-                )
-            };
-            if length < 0 {
-                Err(super::last_errno())
-            } else {
-                Ok(length as usize)
-            }
-        })?;
+        let length = retry_on_intr(|| mq_receive(self.0.get(), buffer, &mut priority))?;
         Ok((length, priority))
-    }
-}
-
-impl Drop for MessageQueue {
-    fn drop(&mut self) {
-        // SAFETY: the field is not used after this.
-        notification::close(unsafe { ManuallyDrop::take(&mut self.descriptor) });
     }
 }
 
 impl AsFd for MessageQueue {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
+        self.0.get().as_fd()
     }
 }
 
 impl AsRawFd for MessageQueue {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.descriptor.as_raw_fd()
+        self.0.get().as_raw_fd()
     }
 }
 
@@ -245,9 +179,7 @@ pub(crate) fn readiness(queue: Arc<MessageQueue>) -> std::io::Result<AsyncFd<Arc
 
 /// `mq_unlink`.
 pub(crate) fn unlink(name: &str) -> Result<()> {
-    let name = c_name(name)?;
-    // SAFETY: the name is a C string.
-    check(unsafe { libc::mq_unlink(name.as_ptr()) }).map(|_| ())
+    mq_unlink(name)
 }
 
 /// The object that a name leads to now.
@@ -259,29 +191,29 @@ pub(crate) fn identify(name: &str) -> Result<Identity> {
 /// [`MessageQueue::create`]. Only this user's queues count.
 pub(crate) fn identify_unfinished(name: &str) -> Result<Option<Identity>> {
     let stat = inspect(name)?;
-    let ours = stat.st_uid == rustix::process::geteuid().as_raw();
-    Ok((ours && stat.st_mode & UNFINISHED != 0).then(|| Identity::of(&stat)))
+    let ours = stat.st_uid == geteuid().as_raw();
+    Ok((ours && stat.st_mode & UNFINISHED.bits() != 0).then(|| Identity::of(&stat)))
 }
 
 /// Queues have no directory that is always there, so the queue is opened in whichever
 /// direction its mode allows.
-fn inspect(name: &str) -> Result<Stat> {
+fn inspect(name: &str) -> Result<FileStat> {
     MessageQueue::open(name, Direction::Receive)
         .or_else(|errno| match errno {
-            Errno::ACCESS => MessageQueue::open(name, Direction::Send),
+            Errno::EACCES => MessageQueue::open(name, Direction::Send),
             _ => Err(errno),
         })?
         .stat()
 }
 
 /// The sticky bit, which means nothing for a queue.
-const UNFINISHED: libc::mode_t = 0o1000;
+const UNFINISHED: Mode = Mode::S_ISVTX;
 
-fn flags(direction: Direction) -> libc::c_int {
+fn flags(direction: Direction) -> MQ_OFlag {
     let direction = match direction {
-        Direction::Receive => libc::O_RDONLY,
-        Direction::Send => libc::O_WRONLY,
-        Direction::Both => libc::O_RDWR,
+        Direction::Receive => MQ_OFlag::O_RDONLY,
+        Direction::Send => MQ_OFlag::O_WRONLY,
+        Direction::Both => MQ_OFlag::O_RDWR,
     };
-    direction | libc::O_NONBLOCK | libc::O_CLOEXEC
+    direction | MQ_OFlag::O_NONBLOCK | MQ_OFlag::O_CLOEXEC
 }

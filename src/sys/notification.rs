@@ -7,19 +7,18 @@
 //! registration and not to the process.
 //!
 //! One thing does belong to the process: closing any descriptor of the queue removes
-//! the registration, whoever in the process made it. So while there is one, another
-//! process closes them, see [`super::close`].
+//! the registration. [`super::queue_fd`] sees to that.
 //!
 //! References: POSIX `mq_notify`, Linux `mq_notify(2)`, and for the datagram
 //! glibc `sysdeps/unix/sysv/linux/mq_notify.c`.
 
 use super::message_queue::MessageQueue;
-use super::{Errno, Identity, Result, check, close};
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socket_with};
-use std::collections::HashMap;
+use super::queue_fd::{Registered, registered};
+use super::{Errno, Identity, Result};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -39,11 +38,11 @@ const DELIVERED: u8 = 1;
 const CANCELLED: u8 = 2;
 
 impl Registration {
-    /// Registers for the next message in the empty queue; `Errno::BUSY` if anybody
+    /// Registers for the next message in the empty queue; `Errno::EBUSY` if anybody
     /// in the system has done so.
     pub(crate) fn new(queue: Arc<MessageQueue>) -> Result<Self> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, None)?;
         let identity = queue.identity()?;
         let mut registered = registered();
         notify(&queue, Some(&socket))?;
@@ -89,8 +88,9 @@ impl Registration {
     fn look_locked(&self, registered: &mut Registered) -> u8 {
         if self.state.load(Ordering::SeqCst) == PENDING {
             let mut datagram = [0; COOKIE];
-            let received = rustix::net::recv(&self.socket, &mut datagram, RecvFlags::DONTWAIT);
-            match received.map(|(length, _)| datagram[..length].last().copied()) {
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let received = recv(self.socket.as_raw_fd(), &mut datagram, flags);
+            match received.map(|length| datagram[..length].last().copied()) {
                 Ok(Some(NOTIFY_WOKENUP)) => self.end(DELIVERED, registered),
                 Ok(Some(NOTIFY_REMOVED)) => self.end(CANCELLED, registered),
                 _ => {}
@@ -126,53 +126,6 @@ impl Drop for Registration {
     }
 }
 
-/// The queues with a registration of this process, and the latest one of each: an
-/// earlier one has been used, and may not have looked yet.
-#[derive(Default)]
-struct Registered {
-    latest: HashMap<Identity, u64>,
-    made: u64,
-}
-
-impl Registered {
-    fn add(&mut self, identity: Identity) -> u64 {
-        self.made += 1;
-        self.latest.insert(identity, self.made);
-        self.made
-    }
-
-    /// Removes that one, and not one that came after it.
-    fn remove(&mut self, identity: Identity, number: u64) {
-        if self.latest.get(&identity) == Some(&number) {
-            self.latest.remove(&identity);
-        }
-    }
-}
-
-static REGISTERED: LazyLock<Mutex<Registered>> = LazyLock::new(Mutex::default);
-
-fn registered() -> MutexGuard<'static, Registered> {
-    REGISTERED
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// Closes a descriptor of a queue. That ends no registration, unless there can be no
-/// child: then whoever registered learns of it.
-pub(super) fn close(descriptor: OwnedFd) {
-    // Until it is closed, so that nobody registers in between.
-    let registered = registered();
-    let is_registered = || {
-        let stat = rustix::fs::fstat(&descriptor);
-        stat.is_ok_and(|stat| registered.latest.contains_key(&Identity::of(&stat)))
-    };
-    if registered.latest.is_empty() || !is_registered() {
-        drop(descriptor);
-    } else if let Err(errno) = close::by_another(descriptor) {
-        tracing::warn!("a notification of a queue is lost: no child can be made: {errno}");
-    }
-}
-
 /// The length of the datagram. Its last byte says what happened.
 const COOKIE: usize = 32;
 const NOTIFY_WOKENUP: u8 = 1;
@@ -195,11 +148,11 @@ fn notify(queue: &MessageQueue, socket: Option<&OwnedFd>) -> Result<()> {
     // SAFETY: the descriptor is open; the event is null or valid, and its cookie is
     // copied before the call returns.
     let result = unsafe { libc::syscall(libc::SYS_mq_notify, queue.as_raw_fd(), event) };
-    check(if result == -1 { -1 } else { 0 })
-        .map(|_| ())
+    Errno::result(result)
+        .map(drop)
         .map_err(|errno| match errno {
             // No netlink sockets here, which `mq_notify` itself would need as well.
-            Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT => Errno::NOTSUP,
+            Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT => Errno::ENOTSUP,
             errno => errno,
         })
 }
@@ -248,7 +201,7 @@ mod tests {
     fn guests_of_one_process_do_not_take_it_from_each_other() {
         let (one, two) = two();
         let first = Registration::new(one.clone()).unwrap();
-        assert_eq!(Registration::new(two.clone()).err(), Some(Errno::BUSY));
+        assert_eq!(Registration::new(two.clone()).err(), Some(Errno::EBUSY));
         drop(first);
         let second = Registration::new(two.clone()).unwrap();
         // Closing a handle would take the registration away from the whole process.
@@ -299,7 +252,7 @@ mod tests {
         let open = || {
             let of_queue = |descriptor: &std::ffi::OsString| {
                 let path = std::path::Path::new("/proc/self/fd").join(descriptor);
-                rustix::fs::stat(path).is_ok_and(|stat| Identity::of(&stat) == identity)
+                nix::sys::stat::stat(&path).is_ok_and(|stat| Identity::of(&stat) == identity)
             };
             let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
             let descriptors = descriptors.flatten().map(|entry| entry.file_name());

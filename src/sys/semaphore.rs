@@ -3,16 +3,19 @@
 //! References: POSIX `<semaphore.h>`, Linux `sem_overview(7)`.
 
 use super::memory_file::{self, MemoryFile, SEMAPHORE_PREFIX};
+use super::sem_layout::{self, ONE_WAITER};
 use super::sigbus::Guard;
-use super::{Errno, Identity, Result, TRUNCATED, c_name, check, futex, last_errno, retry_on_intr};
-use rustix::fs::{FileType, Mode, OFlags};
-use std::cell::UnsafeCell;
+use super::{Errno, Identity, Result, TRUNCATED};
+use super::{c_name, file_type, futex, limits, mode, permissions};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, lstat};
+use nix::sys::uio::pwrite;
 use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The bytes of a semaphore.
 pub(crate) const SIZE: u64 = size_of::<libc::sem_t>() as u64;
@@ -44,28 +47,27 @@ impl Semaphore {
                 return Ok(this);
             }
         }
-        Err(Errno::NOENT)
+        Err(Errno::ENOENT)
     }
 
     /// Creates a semaphore that must not exist. `created` is told which object it is
     /// before it has its name.
     pub(crate) fn create(
         name: &str,
-        mode: u32,
+        bits: u32,
         value: u32,
         created: impl FnOnce(Identity),
     ) -> Result<Self> {
-        let file = MemoryFile::new(mode)?;
-        let image = initial(value)?;
-        if rustix::io::pwrite(&file.descriptor, &image, 0)? != image.len() {
-            return Err(Errno::NOSPC);
+        let file = MemoryFile::new(bits)?;
+        let image = sem_layout::initial(value)?;
+        if pwrite(&file.descriptor, &image, 0)? != image.len() {
+            return Err(Errno::ENOSPC);
         }
         // `sem_open` opens what it creates whatever the mode says; here it opens what is
         // there, and has to be allowed to.
         const OPENS: u32 = 0o600;
-        let opens = Mode::from_raw_mode(file.mode | OPENS);
         if file.mode & OPENS != OPENS {
-            rustix::fs::fchmod(&file.descriptor, opens)?;
+            fchmod(&file.descriptor, mode(file.mode | OPENS))?;
         }
         created(file.identity);
         file.publish(&file_name(name))?;
@@ -78,31 +80,31 @@ impl Semaphore {
 
     fn attach_published(name: &str, file: &MemoryFile) -> Result<Self> {
         let this = Self::attach(name, (file.mode, file.identity))?;
-        rustix::fs::fchmod(&file.descriptor, Mode::from_raw_mode(file.mode))?;
+        fchmod(&file.descriptor, mode(file.mode))?;
         // A peer can have put another one in its place already. Then ours is gone.
         match Identity::mapped_at(this.raw.as_ptr() as usize) {
             Some(identity) if identity == file.identity => Ok(this),
-            Some(_) => Err(Errno::EXIST),
-            None => Err(Errno::NOSYS),
+            Some(_) => Err(Errno::EEXIST),
+            None => Err(Errno::ENOSYS),
         }
     }
 
-    fn attach(name: &str, (mode, identity): (u32, Identity)) -> Result<Self> {
+    fn attach(name: &str, (bits, identity): (u32, Identity)) -> Result<Self> {
         let name = c_name(name)?;
         let _table = table();
         // SAFETY: the name is a C string.
         let raw = unsafe { libc::sem_open(name.as_ptr(), 0) };
         if raw == libc::SEM_FAILED {
-            return Err(last_errno());
+            return Err(Errno::last());
         }
-        let raw = NonNull::new(raw).ok_or(Errno::INVAL)?;
+        let raw = NonNull::new(raw).ok_or(Errno::EINVAL)?;
         // SAFETY: the C library keeps the semaphore mapped until `sem_close`, which
         // only `drop` calls, after the guard is gone. Zeros are a valid semaphore.
         let guard = unsafe { Guard::new(raw.as_ptr().cast(), size_of::<libc::sem_t>()) };
         Ok(Self {
             raw,
             guard: ManuallyDrop::new(guard),
-            mode,
+            mode: bits,
             identity,
         })
     }
@@ -116,15 +118,14 @@ impl Semaphore {
         self.identity
     }
 
-    /// Opens the file behind the semaphore, which is found by its name: `Errno::NOENT`
+    /// Opens the file behind the semaphore, which is found by its name: `Errno::ENOENT`
     /// if that is gone or leads to another one by now.
     pub(crate) fn reopen(&self, name: &str) -> Result<OwnedFd> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let descriptor =
-            rustix::fs::open(memory_file::path(&file_name(name)), flags, Mode::empty())?;
-        match Identity::of(&rustix::fs::fstat(&descriptor)?) == self.identity {
+        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let descriptor = open(path(name).as_str(), flags, Mode::empty())?;
+        match Identity::of(&fstat(&descriptor)?) == self.identity {
             true => Ok(descriptor),
-            false => Err(Errno::NOENT),
+            false => Err(Errno::ENOENT),
         }
     }
 
@@ -132,45 +133,106 @@ impl Semaphore {
     pub(crate) fn value(&self) -> Result<u32> {
         let mut value = 0;
         // SAFETY: the semaphore is open and `value` is writable.
-        self.whole(check(unsafe {
+        self.whole(Errno::result(unsafe {
             libc::sem_getvalue(self.raw.as_ptr(), &mut value)
         }))?;
         Ok(value.max(0) as u32)
     }
 
-    /// `sem_trywait`; `Errno::AGAIN` if the value is 0.
+    /// `sem_trywait`; `Errno::EAGAIN` if the value is 0.
     pub(crate) fn try_acquire(&self) -> Result<()> {
         // SAFETY: the semaphore is open.
-        self.whole(check(unsafe { libc::sem_trywait(self.raw.as_ptr()) }))
+        self.whole(Errno::result(unsafe {
+            libc::sem_trywait(self.raw.as_ptr())
+        }))
     }
 
     /// Waits as a native program does.
     #[cfg(test)]
     pub(crate) fn wait_in_library(&self, limit: Duration) -> Result<()> {
         // SAFETY: the semaphore is open.
-        self.whole(unsafe { wait_in_library(self.raw.as_ptr(), limit) })
+        self.whole(unsafe { sem_layout::wait_in_library(self.raw.as_ptr(), limit) })
     }
 
     /// Does what else the first [`release`](Self::release) of a process takes, which is long
     /// beside the release itself.
     pub(crate) fn prepare_release() {
-        futex::semaphore_layout_is_known();
+        sem_layout::is_known();
     }
 
     /// What `sem_post` does, and the C library's own only where its semaphores are not
     /// known: it ends the process when what a peer has written into the semaphore makes
     /// the system call in it fail.
     pub(crate) fn release(&self) -> Result<()> {
-        match futex::post(self) {
-            Some(posted) => self.whole(posted),
-            None => self.release_in_library(),
+        match sem_layout::is_known() {
+            true => self.whole(self.post()),
+            false => self.release_in_library(),
         }
+    }
+
+    /// Gives the semaphore a token and wakes a waiter, as `sem_post` of glibc does.
+    /// `Errno::EOVERFLOW` at the greatest value.
+    fn post(&self) -> Result<()> {
+        let greatest = u64::from(limits::semaphore_value_max());
+        // A peer may have written a value that is greater still. One more must not become
+        // one of the waiters.
+        let more = |state: u64| (state % ONE_WAITER < greatest).then(|| state + 1);
+        let before = self
+            .state_word()
+            .fetch_update(Ordering::Release, Ordering::Relaxed, more)
+            .map_err(|_| Errno::EOVERFLOW)?;
+        if before >= ONE_WAITER {
+            // It fails only where the object has been cut, and nobody waits there.
+            let _ = futex::wake(self.value_word(), 1);
+        }
+        Ok(())
+    }
+
+    /// Takes the semaphore, for which it blocks this thread for up to `limit`;
+    /// `Errno::ETIMEDOUT` if there is none by then, or if semaphores cannot be waited on
+    /// here.
+    pub(crate) fn acquire_within(&self, limit: Duration) -> Result<()> {
+        if !sem_layout::is_known() {
+            return Err(Errno::ETIMEDOUT);
+        }
+        let start = Instant::now();
+        self.announce();
+        let acquired = loop {
+            match self.try_acquire() {
+                Err(Errno::EAGAIN) => {}
+                done => break done,
+            }
+            let left = limit.saturating_sub(start.elapsed());
+            match futex::wait(self.value_word(), 0, left) {
+                Ok(()) | Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(errno) => break Err(errno),
+            }
+        };
+        self.renounce();
+        acquired
+    }
+
+    /// Tells the C library's `sem_post` that there is somebody to wake. Only where the
+    /// layout is known.
+    pub(super) fn announce(&self) {
+        self.state_word().fetch_add(ONE_WAITER, Ordering::SeqCst);
+    }
+
+    /// Takes [`Self::announce`] back.
+    pub(super) fn renounce(&self) {
+        self.state_word().fetch_sub(ONE_WAITER, Ordering::SeqCst);
+    }
+
+    /// How many waiters the C library's `sem_post` would see.
+    #[cfg(test)]
+    pub(crate) fn announced(&self) -> u64 {
+        self.state_word().load(Ordering::SeqCst) / ONE_WAITER
     }
 
     /// `sem_post`.
     fn release_in_library(&self) -> Result<()> {
         // SAFETY: the semaphore is open.
-        self.whole(check(unsafe { libc::sem_post(self.raw.as_ptr()) }))
+        self.whole(Errno::result(unsafe { libc::sem_post(self.raw.as_ptr()) }))
     }
 
     /// The result of a call on the semaphore, unless a peer has shrunk the file:
@@ -183,8 +245,7 @@ impl Semaphore {
         }
     }
 
-    /// The word that the C library waits on. Only for [`super::futex`], and only
-    /// after its check of the layout.
+    /// The word that the C library waits on, where the layout is known.
     pub(super) fn value_word(&self) -> &AtomicU32 {
         // SAFETY: a `sem_t` is at least 32 bytes, aligned to 8, and stays mapped as
         // long as `self`. All accesses of all parties to it are atomic.
@@ -192,7 +253,7 @@ impl Semaphore {
     }
 
     /// Value and number of waiters as one word, see [`Self::value_word`].
-    pub(super) fn state_word(&self) -> &AtomicU64 {
+    fn state_word(&self) -> &AtomicU64 {
         // SAFETY: as for `value_word`.
         unsafe { AtomicU64::from_ptr(self.raw.as_ptr().cast()) }
     }
@@ -210,78 +271,6 @@ impl Drop for Semaphore {
     }
 }
 
-/// A semaphore without a name, for no one but this process: for a look at how the C
-/// library keeps one.
-pub(super) struct Sample(Box<UnsafeCell<libc::sem_t>>);
-
-// SAFETY: POSIX semaphores are made for being used by several threads at once.
-unsafe impl Sync for Sample {}
-
-impl Sample {
-    /// `sem_init`, as for sharing it between processes.
-    pub(super) fn new(value: u32) -> Result<Self> {
-        // SAFETY: a `sem_t` is plain data, for which zero is valid.
-        let this = Self(Box::new(UnsafeCell::new(unsafe { std::mem::zeroed() })));
-        // SAFETY: it has its place for as long as it lives.
-        check(unsafe { libc::sem_init(this.0.get(), SHARED, value) }).map(|_| this)
-    }
-
-    /// Its first 64 bits.
-    pub(super) fn state(&self) -> u64 {
-        // SAFETY: a `sem_t` is at least 32 bytes, aligned to 8, and accessed by atomics.
-        unsafe { AtomicU64::from_ptr(self.0.get().cast()) }.load(Ordering::SeqCst)
-    }
-
-    /// `sem_trywait`.
-    pub(super) fn try_acquire(&self) -> Result<()> {
-        // SAFETY: the semaphore is initialized.
-        check(unsafe { libc::sem_trywait(self.0.get()) }).map(|_| ())
-    }
-
-    /// `sem_clockwait` for up to `limit`.
-    pub(super) fn acquire_within(&self, limit: Duration) -> Result<()> {
-        // SAFETY: the semaphore is initialized.
-        unsafe { wait_in_library(self.0.get(), limit) }.map(|_| ())
-    }
-
-    /// `sem_post`.
-    pub(super) fn release(&self) -> Result<()> {
-        // SAFETY: the semaphore is initialized.
-        check(unsafe { libc::sem_post(self.0.get()) }).map(|_| ())
-    }
-}
-
-impl Drop for Sample {
-    fn drop(&mut self) {
-        // SAFETY: the semaphore is initialized, and nobody can be waiting for it.
-        unsafe { libc::sem_destroy(self.0.get()) };
-    }
-}
-
-/// `sem_clockwait` on the monotonic clock; blocks this thread for up to `limit`, then
-/// `Errno::TIMEDOUT`. An interrupted wait goes on.
-///
-/// Only for semaphores that no peer can reach: if one shrinks the file while the C
-/// library waits, the C library ends the process.
-///
-/// # Safety
-///
-/// The semaphore must be initialized or open.
-unsafe fn wait_in_library(semaphore: *mut libc::sem_t, limit: Duration) -> Result<libc::c_int> {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let end = Duration::new(now.tv_sec as u64, now.tv_nsec as u32).saturating_add(limit);
-    let end = libc::timespec {
-        tv_sec: libc::time_t::try_from(end.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: end.subsec_nanos().into(),
-    };
-    // SAFETY: the caller has seen to the semaphore, and the time is a valid one.
-    let wait = || check(unsafe { sem_clockwait(semaphore, libc::CLOCK_MONOTONIC, &end) });
-    retry_on_intr(wait)
-}
-
-/// For `sem_init`.
-const SHARED: libc::c_int = 1;
-
 /// Held while the C library's table of open semaphores changes and our guards with it:
 /// it gives the mapping that it has to whoever opens a semaphore again, also one that
 /// has faulted, and the guards are what tells.
@@ -292,57 +281,39 @@ fn table() -> MutexGuard<'static, ()> {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// What the file of a new semaphore holds.
-fn initial(value: u32) -> Result<[u8; size_of::<libc::sem_t>()]> {
-    let mut image = [0; size_of::<libc::sem_t>()];
-    // SAFETY: a `sem_t` is plain data, for which zero is valid; it is copied out
-    // before anybody uses it.
-    unsafe {
-        let mut semaphore: libc::sem_t = std::mem::zeroed();
-        check(libc::sem_init(&mut semaphore, SHARED, value))?;
-        let bytes = std::ptr::from_ref(&semaphore).cast::<u8>();
-        std::ptr::copy_nonoverlapping(bytes, image.as_mut_ptr(), image.len());
-    }
-    Ok(image)
+/// Whether it is known how the C library keeps a semaphore.
+pub(super) fn layout_is_known() -> bool {
+    sem_layout::is_known()
 }
 
 /// `sem_unlink`.
 pub(crate) fn unlink(name: &str) -> Result<()> {
     let name = c_name(name)?;
     // SAFETY: the name is a C string.
-    check(unsafe { libc::sem_unlink(name.as_ptr()) }).map(|_| ())
+    Errno::result(unsafe { libc::sem_unlink(name.as_ptr()) }).map(drop)
 }
 
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &str) -> Result<Identity> {
-    let stat = rustix::fs::lstat(memory_file::path(&file_name(name)))?;
-    Ok(Identity::of(&stat))
+    lstat(path(name).as_str()).map(|stat| Identity::of(&stat))
 }
 
 /// Looks at the file behind a semaphore. The C library maps it without a look at
 /// its size, and then faults at the first use of one that is too small.
 fn inspect(name: &str) -> Result<(u32, Identity)> {
-    let stat = rustix::fs::lstat(memory_file::path(&file_name(name)))?;
-    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let stat = lstat(path(name).as_str())?;
+    let is_file = file_type(&stat) == SFlag::S_IFREG;
     if !is_file || (stat.st_size as u64) < size_of::<libc::sem_t>() as u64 {
-        return Err(Errno::INVAL);
+        return Err(Errno::EINVAL);
     }
-    Ok((
-        Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o777,
-        Identity::of(&stat),
-    ))
+    Ok((permissions(&stat), Identity::of(&stat)))
+}
+
+fn path(name: &str) -> String {
+    memory_file::path(&file_name(name))
 }
 
 /// How the C library calls the file of a semaphore.
 fn file_name(name: &str) -> String {
     format!("{SEMAPHORE_PREFIX}{}", name.trim_start_matches('/'))
-}
-
-unsafe extern "C" {
-    /// In glibc since 2.30, in the next POSIX, not yet in the `libc` crate.
-    fn sem_clockwait(
-        sem: *mut libc::sem_t,
-        clock: libc::clockid_t,
-        end: *const libc::timespec,
-    ) -> libc::c_int;
 }

@@ -4,14 +4,17 @@
 
 use super::memory_file::{self, MemoryFile};
 use super::sigbus::Guard;
-use super::{Errno, Identity, Result, TRUNCATED, retry_on_intr};
-use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
-use rustix::mm::{MapFlags, ProtFlags};
-use std::ffi::c_void;
+use super::{Errno, Identity, Result, TRUNCATED, file_type, permissions, retry_on_intr};
+use nix::fcntl::{FallocateFlags, OFlag, fallocate, open};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
+use nix::sys::statvfs::fstatvfs;
+use nix::unistd::{Whence, ftruncate, lseek};
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -21,7 +24,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 /// peer can shrink the object at any moment: the call then fails with
 /// [`TRUNCATED`] or comes back short, and the next one maps what is left. Pages come
 /// with their first use: where the file system has none left, the call fails with
-/// [`Errno::NOSPC`].
+/// [`Errno::ENOSPC`].
 pub(crate) struct SharedMemory {
     descriptor: Arc<OwnedFd>,
     writable: bool,
@@ -32,18 +35,18 @@ impl SharedMemory {
     /// Opens an existing object.
     pub(crate) fn open(name: &str, writable: bool) -> Result<Self> {
         let direction = if writable {
-            OFlags::RDWR
+            OFlag::O_RDWR
         } else {
-            OFlags::RDONLY
+            OFlag::O_RDONLY
         };
         // As the C library's `shm_open`, which follows no link that somebody has
         // planted, and without getting stuck on a pipe.
-        let flags = direction | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = direction | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let path = memory_file::path(file_name(name)?);
-        let this = Self::from_file(rustix::fs::open(path, flags, Mode::empty())?, writable);
-        match FileType::from_raw_mode(this.stat()?.st_mode) {
-            FileType::RegularFile => Ok(this),
-            _ => Err(Errno::INVAL),
+        let this = Self::from_file(open(path.as_str(), flags, Mode::empty())?, writable);
+        match file_type(&this.stat()?) {
+            SFlag::S_IFREG => Ok(this),
+            _ => Err(Errno::EINVAL),
         }
     }
 
@@ -57,7 +60,10 @@ impl SharedMemory {
     ) -> Result<Self> {
         let file = MemoryFile::new(mode)?;
         let identity = file.identity;
-        let this = Self::from_file(file.descriptor.try_clone().map_err(|_| Errno::MFILE)?, true);
+        let this = Self::from_file(
+            file.descriptor.try_clone().map_err(|_| Errno::EMFILE)?,
+            true,
+        );
         this.resize(size)?;
         created(identity);
         file.publish(file_name(name)?)?;
@@ -79,14 +85,13 @@ impl SharedMemory {
 
     /// The permission bits.
     pub(crate) fn mode(&self) -> Result<u32> {
-        self.stat()
-            .map(|stat| Mode::from_raw_mode(stat.st_mode).as_raw_mode() & 0o777)
+        self.stat().map(|stat| permissions(&stat))
     }
 
     /// The size in bytes: `lseek` to the end, which takes a third of the time that
     /// `fstat` does. Nothing else uses the position.
     pub(crate) fn size(&self) -> Result<u64> {
-        rustix::fs::seek(&self.descriptor, SeekFrom::End(0))
+        lseek(&self.descriptor, 0, Whence::SeekEnd).map(|size| size as u64)
     }
 
     /// The object itself, to map it.
@@ -94,25 +99,25 @@ impl SharedMemory {
         self.descriptor.clone()
     }
 
-    fn stat(&self) -> Result<Stat> {
-        rustix::fs::fstat(&self.descriptor)
+    fn stat(&self) -> Result<FileStat> {
+        fstat(&self.descriptor)
     }
 
     /// Grows a file and backs it with memory, so that a full file system is an error
     /// here and not at some later access: `fallocate`.
     pub(crate) fn reserve(&self, size: u64) -> Result<()> {
-        let mode = rustix::fs::FallocateFlags::empty();
-        retry_on_intr(|| rustix::fs::fallocate(&self.descriptor, mode, 0, size))
+        let size = i64::try_from(size).map_err(|_| Errno::EFBIG)?;
+        retry_on_intr(|| fallocate(&self.descriptor, FallocateFlags::empty(), 0, size))
     }
 
     /// `ftruncate`.
     pub(crate) fn resize(&self, size: u64) -> Result<()> {
         if !self.writable {
-            return Err(Errno::ACCESS);
+            return Err(Errno::EACCES);
         }
         // The call takes a signed size, and says `EINVAL` for what would wrap.
-        let size = i64::try_from(size).map_err(|_| Errno::INVAL)?;
-        retry_on_intr(|| rustix::fs::ftruncate(&self.descriptor, size as u64))
+        let size = i64::try_from(size).map_err(|_| Errno::EINVAL)?;
+        retry_on_intr(|| ftruncate(&self.descriptor, size))
     }
 
     /// Replaces what is in `bytes` by up to `length` bytes of the object, fewer only
@@ -133,7 +138,7 @@ impl SharedMemory {
             // that nobody wrote.
             Err(TRUNCATED) => bytes.truncate(self.size_from(offset)?),
             // What has no page yet is zeros.
-            Err(Errno::NOSPC) => {}
+            Err(Errno::ENOSPC) => {}
             intact => intact?,
         }
         Ok(())
@@ -153,7 +158,7 @@ impl SharedMemory {
             .copy_over(offset, &mut buffer[..length]);
         match self.intact() {
             Err(TRUNCATED) => Ok(length.min(self.size_from(offset)?)),
-            Err(Errno::NOSPC) => Ok(length),
+            Err(Errno::ENOSPC) => Ok(length),
             intact => intact.map(|()| length),
         }
     }
@@ -198,7 +203,7 @@ impl SharedMemory {
     /// Copies into the object, which must have room for all of it.
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
         if !self.writable {
-            return Err(Errno::ACCESS);
+            return Err(Errno::EACCES);
         }
         let end = offset.checked_add(data.len() as u64).ok_or(TRUNCATED)?;
         if !self.shows(offset, data.len()) && end > self.size()? {
@@ -240,10 +245,10 @@ impl SharedMemory {
 
     fn word(&mut self, offset: u64, size: usize, write: bool) -> Result<*mut u8> {
         if write && !self.writable {
-            return Err(Errno::ACCESS);
+            return Err(Errno::EACCES);
         }
         if !offset.is_multiple_of(size as u64) {
-            return Err(Errno::INVAL);
+            return Err(Errno::EINVAL);
         }
         let mapping = self.mapping(offset, size)?;
         Ok(mapping.at(offset))
@@ -338,7 +343,7 @@ fn part_to_map(size: u64, range: Range<u64>) -> Range<u64> {
 /// Part of an object as it was when it was mapped. No Rust reference to its bytes
 /// is ever made, because peers change them at any time.
 struct Mapping {
-    start: *mut u8,
+    start: NonNull<u8>,
     /// Where in the object it starts.
     offset: u64,
     size: usize,
@@ -356,25 +361,20 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     fn new(descriptor: Arc<OwnedFd>, part: Range<u64>, writable: bool) -> Result<Self> {
         let offset = part.start;
-        let size = usize::try_from(part.end - offset).map_err(|_| Errno::NOMEM)?;
+        let size = usize::try_from(part.end - offset).map_err(|_| Errno::ENOMEM)?;
+        let length = NonZeroUsize::new(size).ok_or(Errno::EINVAL)?;
         let protection = if writable {
-            ProtFlags::READ | ProtFlags::WRITE
+            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE
         } else {
-            ProtFlags::READ
+            ProtFlags::PROT_READ
         };
-        let identity = Identity::of(&rustix::fs::fstat(&descriptor)?);
+        let identity = Identity::of(&fstat(&descriptor)?);
         // SAFETY: a new mapping at an address of the kernel's choice. The guard is
         // told of it, lives as long as it, and zeros are valid bytes.
         unsafe {
-            let start: *mut c_void = rustix::mm::mmap(
-                ptr::null_mut(),
-                size,
-                protection,
-                MapFlags::SHARED,
-                &descriptor,
-                offset,
-            )?;
-            let guard = ManuallyDrop::new(Guard::new(start, size));
+            let shared = MapFlags::MAP_SHARED;
+            let start = mmap(None, length, protection, shared, &descriptor, offset as i64)?;
+            let guard = ManuallyDrop::new(Guard::new(start.as_ptr(), size));
             Ok(Self {
                 start: start.cast(),
                 offset,
@@ -397,14 +397,14 @@ impl Mapping {
 
     #[cold]
     fn why_faulted(&self) -> Errno {
-        let stat = rustix::fs::fstat(&self.descriptor);
+        let stat = fstat(&self.descriptor);
         let is_whole = stat.is_ok_and(|stat| stat.st_size as u64 >= self.end());
         let is_full = || {
-            let statistics = rustix::fs::fstatvfs(&self.descriptor);
-            statistics.is_ok_and(|statistics| statistics.f_bavail == 0)
+            let statistics = fstatvfs(&self.descriptor);
+            statistics.is_ok_and(|statistics| statistics.blocks_available() == 0)
         };
         match is_whole && is_full() {
-            true => Errno::NOSPC,
+            true => Errno::ENOSPC,
             false => TRUNCATED,
         }
     }
@@ -426,7 +426,7 @@ impl Mapping {
     fn at(&self, offset: u64) -> *mut u8 {
         debug_assert!((self.offset..self.end()).contains(&offset));
         // SAFETY: every caller has found that the mapping covers the offset.
-        unsafe { self.start.add((offset - self.offset) as usize) }
+        unsafe { self.start.add((offset - self.offset) as usize).as_ptr() }
     }
 
     /// The byte at an offset, or 0 if a peer has cut it off.
@@ -464,26 +464,26 @@ impl Drop for Mapping {
         // SAFETY: nothing else refers to the mapping, and its guard goes first.
         unsafe {
             ManuallyDrop::drop(&mut self.guard);
-            let _ = rustix::mm::munmap(self.start.cast(), self.size);
+            let _ = munmap(self.start.cast(), self.size);
         }
     }
 }
 
 /// `shm_unlink`.
 pub(crate) fn unlink(name: &str) -> Result<()> {
-    rustix::fs::unlink(memory_file::path(file_name(name)?))
+    nix::unistd::unlink(memory_file::path(file_name(name)?).as_str())
 }
 
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &str) -> Result<Identity> {
-    rustix::fs::lstat(memory_file::path(file_name(name)?)).map(|stat| Identity::of(&stat))
+    lstat(memory_file::path(file_name(name)?).as_str()).map(|stat| Identity::of(&stat))
 }
 
 /// How the file of an object is called: never a path to somewhere else.
 fn file_name(name: &str) -> Result<&str> {
     match name.trim_start_matches('/') {
-        "" | "." | ".." => Err(Errno::INVAL),
-        file if file.contains('/') => Err(Errno::INVAL),
+        "" | "." | ".." => Err(Errno::EINVAL),
+        file if file.contains('/') => Err(Errno::EINVAL),
         file => Ok(file),
     }
 }

@@ -290,7 +290,7 @@ fn trap(info: *mut libc::siginfo_t, context: *mut c_void) -> bool {
 }
 
 fn replace_page(address: usize) -> bool {
-    let page = rustix::param::page_size();
+    let page = super::limits::page_size();
     let start = address & !(page - 1);
     // SAFETY: the page belongs to a registered range, whose owner agreed to the
     // replacement. `mmap` is a plain system call here and saves `errno` below.

@@ -5,8 +5,10 @@ use crate::error::{Error, ErrorCode};
 use crate::sys::message_queue::MessageQueue;
 use crate::sys::notification::Registration;
 use crate::sys::{self, Errno};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::Interest;
@@ -70,7 +72,7 @@ impl PollableQueue {
         is_ready: impl Fn(&MessageQueue) -> sys::Result<bool>,
     ) {
         let look = || match is_ready(&self.queue) {
-            Ok(false) => Err(Errno::AGAIN),
+            Ok(false) => Err(Errno::EAGAIN),
             _ => Ok(()),
         };
         if look().is_err()
@@ -119,7 +121,7 @@ impl Waits {
         canceller: &Canceller,
     ) -> Result<T, Error> {
         match attempt() {
-            Err(Errno::AGAIN) => {}
+            Err(Errno::EAGAIN) => {}
             done => return done.map_err(Error::from),
         }
         let WaitMode::Until(deadline) = wait_mode else {
@@ -130,7 +132,7 @@ impl Waits {
         }
         if inline_wait(queue, interest, self.inline.min(deadline.remaining())) {
             match attempt() {
-                Err(Errno::AGAIN) => {}
+                Err(Errno::EAGAIN) => {}
                 done => return done.map_err(Error::from),
             }
         }
@@ -168,7 +170,7 @@ async fn parked<T>(
         // Forgets the readiness before it tries, and only if there was nothing: an
         // event that comes in between is seen at the next turn.
         let tried = ready.try_io(|_| match attempt() {
-            Err(Errno::AGAIN) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(Errno::EAGAIN) => Err(io::ErrorKind::WouldBlock.into()),
             done => Ok(done),
         });
         if let Ok(Ok(done)) = tried {
@@ -180,14 +182,11 @@ async fn parked<T>(
 /// Blocks this thread for a moment. Says whether it is worth trying again.
 fn inline_wait(queue: &PollableQueue, interest: Interest, limit: Duration) -> bool {
     let events = if interest.is_readable() {
-        PollFlags::IN
+        PollFlags::POLLIN
     } else {
-        PollFlags::OUT
+        PollFlags::POLLOUT
     };
-    let limit = Timespec {
-        tv_sec: limit.as_secs() as i64,
-        tv_nsec: limit.subsec_nanos().into(),
-    };
-    let mut descriptors = [PollFd::new(queue.get(), events)];
-    matches!(rustix::event::poll(&mut descriptors, Some(&limit)), Ok(1..))
+    let limit = TimeSpec::from_duration(limit);
+    let mut descriptors = [PollFd::new(queue.get().as_fd(), events)];
+    matches!(ppoll(&mut descriptors, Some(limit), None), Ok(1..))
 }

@@ -24,7 +24,8 @@
 mod tests;
 
 use crate::sys::Errno;
-use crate::sys::futex::{self, WakeWord, Word};
+use crate::sys::futex::{MAX_WORDS, WakeWord};
+use crate::sys::word::{self, Word};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,7 +98,7 @@ impl Reactor {
         let with_room = || {
             shards
                 .iter()
-                .find(|(shard, _)| lock(&shard.words).by_address.len() < futex::MAX_WORDS - 1)
+                .find(|(shard, _)| lock(&shard.words).by_address.len() < MAX_WORDS - 1)
         };
         if let Some((shard, _)) = with_word.or_else(with_room) {
             return Some(shard.clone());
@@ -377,14 +378,15 @@ impl Shard {
             let rung = self.wake_word.count();
             let (words, longest) = self.fire(&woken, Instant::now());
             woken.clear();
-            match futex::wait_any(&self.wake_word, rung, &words, longest) {
+            match word::wait_any(&self.wake_word, rung, &words, longest) {
                 Ok(Some(named)) => {
                     woken.extend(words.into_iter().take(named + 1).map(|(word, _)| word));
                 }
                 // The wake_word alone; or a word changed, or the time is over, or an object
                 // is shorter than it was, which `fire` finds out. If a word was woken
                 // the kernel says that first.
-                Ok(None) | Err(Errno::AGAIN | Errno::TIMEDOUT | Errno::INTR | Errno::FAULT) => {}
+                Ok(None) | Err(Errno::EAGAIN | Errno::ETIMEDOUT | Errno::EINTR | Errno::EFAULT) => {
+                }
                 Err(_) => std::thread::sleep(Duration::from_millis(1)),
             }
         }

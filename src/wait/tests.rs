@@ -173,17 +173,16 @@ fn wait_without_threads() {
 
 /// A thread needs more memory than that for its stack.
 fn without_room_for_threads(test: impl FnOnce()) {
-    use rustix::process::{Resource, getrlimit, setrlimit};
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     const ROOM: u64 = 1 << 20;
     let memory = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = memory.split(' ').next().unwrap().parse().unwrap();
-    let usual = getrlimit(Resource::As);
-    let mut narrow = usual;
-    narrow.current = Some(pages * rustix::param::page_size() as u64 + ROOM);
-    setrlimit(Resource::As, narrow).unwrap();
+    let (usual, most) = getrlimit(Resource::RLIMIT_AS).unwrap();
+    let narrow = pages * sys::limits::page_size() as u64 + ROOM;
+    setrlimit(Resource::RLIMIT_AS, narrow, most).unwrap();
     assert!(thread::Builder::new().spawn(|| ()).is_err());
     test();
-    setrlimit(Resource::As, usual).unwrap();
+    setrlimit(Resource::RLIMIT_AS, usual, most).unwrap();
 }
 
 async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
@@ -266,7 +265,7 @@ fn a_waiter_is_gone_from_the_semaphore_when_its_wait_is() {
             let _ = tokio::time::timeout(moment(), acquire).await;
         }
     });
-    assert_eq!(sys::futex::announced(&semaphore), 0);
+    assert_eq!(semaphore.announced(), 0);
 }
 
 #[test]
@@ -324,7 +323,7 @@ fn a_word_wakes_when_it_is_woken_and_when_it_has_changed() {
         run(async {
             for round in 1..=200 {
                 let word = segment.waitable(8).unwrap();
-                let peer = sys::futex::Word::Segment(segment.waitable(8).unwrap().into());
+                let peer = sys::word::Word::Segment(segment.waitable(8).unwrap().into());
                 let peer = later(move || {
                     peer.store_for_test(round);
                     peer.wake(1).unwrap();
@@ -353,7 +352,7 @@ fn a_word_that_is_woken_without_a_change_wakes_as_many_guests_as_it_says() {
     let waits = waits(WaitStrategy::Reactor);
     let mut guests = opened(6);
     let peer = guests.pop().unwrap().waitable(8).unwrap();
-    let peer = sys::futex::Word::Segment(peer.into());
+    let peer = sys::word::Word::Segment(peer.into());
     run(async {
         let mut tasks = std::collections::VecDeque::new();
         for guest in &mut guests {
@@ -386,10 +385,10 @@ fn a_native_waiter_gets_the_wake_up_that_a_cancelled_guest_had() {
     let mut opened = opened(2);
     let mut words = opened.iter_mut().map(|one| one.waitable(0).unwrap());
     let (word, native) = (Arc::new(words.next().unwrap()), words.next().unwrap());
-    let native = sys::futex::Word::Segment(native.into());
+    let native = sys::word::Word::Segment(native.into());
     let peer = native.clone();
     run(async {
-        let guest = sys::futex::Word::Segment(word);
+        let guest = sys::word::Word::Segment(word);
         let registered = waits.register(guest, reactor::Interest::Change(0));
         let mut registered = registered.unwrap();
         thread::sleep(SETTLED);
@@ -402,7 +401,7 @@ fn a_native_waiter_gets_the_wake_up_that_a_cancelled_guest_had() {
         drop(registered);
         // It may have been late, and have found the change.
         let woken = native.join().unwrap();
-        assert!(matches!(woken, Ok(()) | Err(Errno::AGAIN)), "{woken:?}");
+        assert!(matches!(woken, Ok(()) | Err(Errno::EAGAIN)), "{woken:?}");
     });
 }
 

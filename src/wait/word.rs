@@ -4,9 +4,9 @@ use super::reactor::Interest;
 use super::{Backoff, Canceller, WaitMode, Waits, limited};
 use crate::error::{Error, ErrorCode};
 use crate::sys::Errno;
-use crate::sys::futex::{self, Word};
 use crate::sys::semaphore::Semaphore;
 use crate::sys::shared_memory::MappedWord;
+use crate::sys::word::Word;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ impl Waits {
         canceller: &Canceller,
     ) -> Result<(), Error> {
         match semaphore.try_acquire() {
-            Err(Errno::AGAIN) => {}
+            Err(Errno::EAGAIN) => {}
             done => return done.map_err(Error::from),
         }
         let WaitMode::Until(deadline) = wait_mode else {
@@ -32,8 +32,8 @@ impl Waits {
         if canceller.is_cancelled() {
             return Err(ErrorCode::Cancelled.into());
         }
-        match futex::acquire_within(semaphore, self.inline.min(deadline.remaining())) {
-            Err(Errno::TIMEDOUT) => {}
+        match semaphore.acquire_within(self.inline.min(deadline.remaining())) {
+            Err(Errno::ETIMEDOUT) => {}
             done => return done.map_err(Error::from),
         }
         limited(self.acquire_parked(semaphore), deadline, canceller).await
@@ -48,7 +48,7 @@ impl Waits {
                 None => backoff.pause().await,
             }
             match semaphore.try_acquire() {
-                Err(Errno::AGAIN) => {}
+                Err(Errno::EAGAIN) => {}
                 done => {
                     if let Some(parked) = &mut parked {
                         parked.settle();
@@ -93,10 +93,10 @@ impl Waits {
         }
         let word = Word::Segment(Arc::new(word));
         match word.wait(expected, self.inline.min(deadline.remaining())) {
-            Err(Errno::TIMEDOUT) => {}
+            Err(Errno::ETIMEDOUT) => {}
             // Woken, changed just now, or interrupted: all of them are reasons to
             // look at the word again.
-            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => return Ok(true),
+            Ok(()) | Err(Errno::EAGAIN | Errno::EINTR) => return Ok(true),
             Err(errno) => return Err(errno.into()),
         }
         limited(self.changed_parked(word, expected), deadline, canceller).await

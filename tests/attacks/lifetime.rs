@@ -399,7 +399,7 @@ fn objects_that_nobody_may_open() {
         .current_dir(&folder);
     command.env("HOME", &folder).env("XDG_RUNTIME_DIR", &folder);
     command.env_remove("XDG_CACHE_HOME");
-    if rustix::process::geteuid().is_root() {
+    if nix::unistd::geteuid().is_root() {
         const NOBODY: u32 = 65534;
         command.uid(NOBODY).gid(NOBODY);
     }

@@ -323,7 +323,7 @@ fn what_is_planted_in_the_place_of_an_object_is_invalid() {
         let outcome = guest.tell(&line);
         let refused = [
             "error invalid",
-            "error other Some(\"No such device or address (os error 6)\")",
+            "error other Some(\"ENXIO: No such device or address\")",
         ];
         assert!(refused.contains(&&*outcome), "{line}: {outcome}");
     }

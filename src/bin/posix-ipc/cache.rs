@@ -195,7 +195,7 @@ fn folder() -> Result<PrivateFolder> {
 }
 
 /// What fails here costs time and nothing else.
-fn note(done: rustix::io::Result<()>) {
+fn note(done: nix::Result<()>) {
     if let Err(error) = done {
         tracing::debug!("the cache of compiled guests: {error}");
     }
