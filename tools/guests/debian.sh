@@ -14,14 +14,17 @@ debian_view() {
 }
 
 make_view() {
-    local language=$1 apt=$CACHE/apt uri release component
+    local language=$1 apt=$CACHE/apt uri suite release=
     local -A mirrors=()
     if [[ -n $(find "$apt/updated" -mmin -720 2>/dev/null) ]]; then return; fi
 
-    # shellcheck disable=SC2016 # The names are for apt to expand.
-    while read -r uri release component; do
-        [[ $component == main ]] && mirrors[$release]=$uri
-    done < <(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages')
+    # Not from the lists that apt has: there may be none yet, or not of all suites.
+    while read -r uri suite; do
+        case $suite in
+        "$CODENAME" | stable | oldstable) mirrors[$CODENAME]=$uri ;;
+        "$CODENAME"-security | stable-security | oldstable-security) mirrors[$CODENAME-security]=$uri ;;
+        esac
+    done < <(apt-get update --print-uris 2>/dev/null | sed -n "s,^'\(.*\)/dists/\([^/]*\)/InRelease'.*,\1 \2,p")
     if [[ -z ${mirrors[$CODENAME]:-} || -z ${mirrors[$CODENAME-security]:-} ]]; then
         die "$language" "apt has no source for $CODENAME and $CODENAME-security" \
             "add both to /etc/apt/sources.list.d: the compilers are in the second one"
