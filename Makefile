@@ -24,12 +24,12 @@ demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 
 # Of all that this needs: what cannot be tried is an error.
 test: export POSIX_IPC_REQUIRE_GUESTS := 1
-test: setup check guests runtimes engines ## Every check and every test, with nothing skipped
-	cargo test
+test: setup check guests runtimes ## Every check and every test, with nothing skipped
+	cargo test --workspace
 
 check: deny packages ## Formatting, lints, documentation, bindings, dependencies
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets -- -D warnings
 	cargo check --no-default-features --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib
 	cargo test --manifest-path guest-sdk/bindings/Cargo.toml $(SDK_CARGO)
@@ -85,8 +85,8 @@ target/runtimes/python.wasm: $(WIT) $(shell find guest-sdk/python/src guest-sdk/
 target/runtimes/js.wasm: $(shell find guest-sdk/js guest-sdk/rust -path '*/target' -prune -o -type f -print)
 	guest-sdk/js/build-runtime $@
 
-engines: ## Mappings on engines that cannot have them: builds another wasmtime
-	cargo test --manifest-path tests/engines/Cargo.toml --target-dir target/engines
+engines: ## Mappings on engines that cannot have them
+	cargo test --workspace --test unfit
 
 bench: setup ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml
