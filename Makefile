@@ -1,4 +1,5 @@
 # `make demo` and `make test` do everything on a fresh machine. The rest are parts.
+.DEFAULT_GOAL := help
 
 # Guests are built by a cargo of their own, with what tools/setup-guests found.
 TOOLS := $(or $(POSIX_IPC_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/posix-ipc/tools)
@@ -13,9 +14,14 @@ SDK_CARGO := --target-dir $(CURDIR)/target/sdk
 
 # Each cargo takes all processors for itself.
 .NOTPARALLEL:
-.PHONY: demo test check packages deny guests runtimes relay engines bench install setup bindings clean
+.PHONY: help demo test check packages deny guests runtimes relay engines bench install setup bindings clean
+
+help: ## What can be made
+	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | sort | while IFS="$$(printf '\t')" read -r goal what; do \
+		printf '  make %-10s %s\n' "$$goal" "$$what"; done
 
 demo: setup-rust ## A sandboxed guest and a native program over all three kinds
+	@test -e target/debug/posix-ipc || echo "Building posix-ipc: 270 crates, about four minutes on two cores, once."
 	cargo build --bin posix-ipc
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
 	POSIX_IPC=$(CURDIR)/target/debug/posix-ipc \
@@ -25,6 +31,7 @@ demo: setup-rust ## A sandboxed guest and a native program over all three kinds
 # Of all that this needs: what cannot be tried is an error.
 test: export POSIX_IPC_REQUIRE_GUESTS := 1
 test: setup check guests runtimes ## Every check and every test, with nothing skipped
+	@echo "Building and running the tests, most of the time that this takes."
 	cargo test --workspace
 
 check: deny packages ## Formatting, lints, documentation, bindings, dependencies
