@@ -253,7 +253,7 @@ fn what_others_created_takes_more() {
 fn what_is_said_of_a_guest_that_fails_or_uses_odd_names() {
     let Some(probe) = guest("probe") else { return };
     let learn = |lines: &[&str]| Ended::of(&mut run(&["--learn"], &probe, lines)).stderr;
-    let more = "posix-ipc: it did not succeed, so it may need more
+    let more = "posix-ipc: the guest did not succeed, so it may need more
 ";
     assert_eq!(
         learn(&["must", "s = sem.open /a", "s = sem.open /b"]),

@@ -16,11 +16,11 @@ use wasmtime_posix_ipc::grant::{Bytes, Right};
 #[derive(clap::Args)]
 #[command(next_help_heading = "Record")]
 pub struct AuditOptions {
-    /// Append what the guest asks for by name, and what is decided, as lines of JSON
+    /// Append each decision about the guest to a file, as a line of JSON
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
 
-    /// End a guest of which more is to be written down than this [default: 1GiB]
+    /// End the guest if its part of the audit gets larger than this [default: 1GiB]
     #[arg(long, value_name = "SIZE", requires = "audit")]
     max_audit_bytes: Option<Bytes>,
 }

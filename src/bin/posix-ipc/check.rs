@@ -12,10 +12,11 @@ use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker};
 use wasmtime_posix_ipc::grant::{Grant, Kind, Lifecycle, Right};
 
-/// Show what a guest imports, and what the grants would allow
+/// Show what a guest imports, and what the grants would allow it
 ///
-/// The guest is compiled but not run. Fails if the guest could not be run: if it
-/// imports what this host does not have, or does not export wasi:cli/run.
+/// This compiles the guest and does not run it. It fails if `run` could not run the
+/// guest: if the guest imports what this host does not have, or does not export
+/// wasi:cli/run.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,6 +30,7 @@ pub struct Args {
     limits: QuotaOptions,
 
     /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
+    #[arg(help_heading = None)]
     guest: PathBuf,
 }
 

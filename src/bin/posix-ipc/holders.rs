@@ -25,7 +25,7 @@ impl Holders {
         match scan {
             Ok(scan) => Self::new(scan),
             Err(error) => {
-                eprintln!("posix-ipc: who holds what is not known: {error}");
+                eprintln!("posix-ipc: cannot tell who holds what: {error}");
                 Self::default()
             }
         }

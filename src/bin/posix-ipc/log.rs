@@ -19,7 +19,7 @@ pub fn install() {
     let filter = match chosen.as_deref().map(str::parse::<Targets>) {
         Some(Ok(filter)) => filter,
         Some(Err(error)) => {
-            eprintln!("posix-ipc: POSIX_IPC_LOG is not understood, and ignored: {error}");
+            eprintln!("posix-ipc: ignoring POSIX_IPC_LOG: {error}");
             Targets::new().with_default(SHOWN)
         }
         None => Targets::new().with_default(SHOWN),

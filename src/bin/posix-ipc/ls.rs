@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   posix-ipc ls                       everything
   posix-ipc ls mq                    the message queues
-  posix-ipc ls '/render.*'           of every kind, what starts with /render.
+  posix-ipc ls '/render.*'           all kinds, names that start with /render.
   posix-ipc ls sem:/gate shm         one semaphore, and all shared memory
   posix-ipc ls --format json | jq -r '.[] | select(.kind == \"mq\") | .name'
 
@@ -25,30 +25,30 @@ JSON is an array of objects, sorted by kind and name, with these members:
   kind                \"sem\", \"shm\" or \"mq\"
   name                with the leading slash
   mode                permission bits in octal, such as \"0600\"
-  owner, group        numbers
+  owner, group        their numbers
   modified            seconds since 1970
-  device, inode       which object it is, whatever happens to its name
+  device, inode       identify the object, also if its name changes hands
   value               sem: the value
   size                shm: the size in bytes
   messages, max_messages, max_message_size
                       mq: how many wait, how many fit, and the bytes of one
-  unknown             why the members of the kind are missing
-  holders             the guests that have it open or created it: guest, process,
-                      alive, creator. Only those of this user's hosts are known
-Members may be added, never removed.
+  unknown             why the members for its kind are missing
+  holders             the guests that created it or have it open: guest, process,
+                      alive, creator. Only guests of this user's hosts are known
+Later versions may add members, and remove none.
 
-Exits with 1 if a kind could not be listed; what could be is printed all the same.";
+The exit code is 1 if a kind could not be listed. The others are listed all the same.";
 
-/// List the semaphores, shared memory and message queues of the machine
+/// List the semaphores, shared memory and message queues of this machine
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Ls {
-    /// What to list: a kind (sem, shm, mq), a name such as /jobs, or both, as in
-    /// mq:/jobs. A star in a name stands for any characters. Everything by default
+    /// What to list: a kind (sem, shm, mq), a name (/jobs), or both (mq:/jobs). A star
+    /// in a name stands for any characters. Without this, everything is listed
     #[arg(value_name = "KIND|NAME|KIND:NAME")]
     filters: Vec<Filter>,
 
-    /// How to print it
+    /// How to print the list
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

@@ -23,9 +23,10 @@ mod wit;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// POSIX semaphores, shared memory and message queues for sandboxed WebAssembly.
+/// Run WebAssembly guests that reach only the semaphores, shared memory and message
+/// queues of this machine that you grant them.
 #[derive(Parser)]
-#[command(name = "posix-ipc", version, about, arg_required_else_help = true)]
+#[command(name = "posix-ipc", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -11,76 +11,89 @@ use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{IpcCtx, IpcHost};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
-/// Which names the guest may use. None by default.
+/// Which names the guest may use: none by default.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Grants")]
 pub struct GrantOptions {
     /// Allow a semaphore: NAME[::GUEST][,use|wait|post][,open|create|own][,OPTION...]
+    ///
+    /// NAME is one name (/gate), or all names with one prefix (/app.*). GUEST is the
+    /// name by which the guest knows the object. "use" (default) is "wait" and "post".
+    /// "open" (default): the object must exist. "create": the guest may also create
+    /// objects, and unlink those. "own": it may also unlink those of others.
+    /// OPTIONs: undo (give back what the guest holds when it ends), map (reach it at
+    /// native speed), max=N (objects created under this grant), keep (they stay).
     #[arg(long = "sem", value_name = "GRANT", value_parser = semaphore)]
     semaphores: Vec<Grant>,
 
     /// Allow shared memory: NAME[::GUEST][,rw|ro][,open|create|own][,OPTION...]
+    ///
+    /// As with --sem, but "rw" (default) is reading and writing, "ro" reading only. "create"
+    /// and "own" are for resizing too. OPTIONs: map, max=N, max-size=SIZE, keep.
     #[arg(long = "shm", value_name = "GRANT", value_parser = shared_memory)]
     segments: Vec<Grant>,
 
     /// Allow a message queue: NAME[::GUEST][,both|recv|send][,open|create|own][,OPTION...]
+    ///
+    /// As with --sem, but "both" (default) is "recv" and "send". OPTIONs: max=N,
+    /// max-msgs=N, max-msg-size=SIZE, keep.
     #[arg(long = "mq", value_name = "GRANT", value_parser = message_queue)]
     queues: Vec<Grant>,
 
-    /// Give the guest a namespace of its own, where every name works, instead
+    /// Give the guest a private namespace instead of grants: every name works there
     #[arg(long, conflicts_with_all = ["semaphores", "segments", "queues"])]
     private: bool,
 
-    /// Let the guest map what is in the namespace of its own into its memory
+    /// Let the guest map the objects of its private namespace into its memory
     #[arg(long)]
     map: bool,
 
-    /// Read grants and limits from a TOML file; flags add to it
+    /// Read grants and limits from a TOML file. Flags add to it
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
 }
 
-/// How much the guest may hold. The defaults are in the manual of `quota`.
+/// How much the guest may hold.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct QuotaOptions {
-    /// Open handles [default: 256]
+    /// How many handles the guest may have open [default: 256]
     #[arg(long, value_name = "N")]
     max_handles: Option<u64>,
 
-    /// Objects that the guest created and that exist [default: 64]
+    /// How many objects may exist that the guest created [default: 64]
     #[arg(long, value_name = "N")]
     max_created: Option<u64>,
 
-    /// Bytes of shared memory that the guest created or grew [default: 64MiB]
+    /// How much shared memory the guest may create, or grow others by [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     max_shm_bytes: Option<Bytes>,
 
-    /// Bytes of queues that the guest created [default: 256KiB]
+    /// How large the queues that the guest created may be together [default: 256KiB]
     #[arg(long, value_name = "SIZE")]
     max_mq_bytes: Option<Bytes>,
 
-    /// Bytes of one message [default: 64KiB]
+    /// How long a message of a queue may be that the guest opens [default: 64KiB]
     #[arg(long, value_name = "SIZE")]
     max_message_size: Option<Bytes>,
 
-    /// Pollables [default: 1024]
+    /// How many pollables the guest may hold [default: 1024]
     #[arg(long, value_name = "N")]
     max_pollables: Option<u64>,
 
-    /// Objects mapped into the guest's memory [default: 64]
+    /// How many objects the guest may map into its memory [default: 64]
     #[arg(long, value_name = "N")]
     max_mappings: Option<u64>,
 
-    /// Bytes of the objects mapped into the guest's memory [default: 1GiB]
+    /// How large the objects that the guest maps may be together [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     max_mapping_bytes: Option<Bytes>,
 
-    /// Bytes of the guest's own memory [default: 1GiB]
+    /// How much memory of its own the guest may have [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     max_memory: Option<Bytes>,
 
-    /// The longest single wait [default: no limit]
+    /// How long one wait of the guest may take, as in 500ms, 10s, 2min [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     max_wait: Option<Duration>,
 }
@@ -185,16 +198,16 @@ impl Policy {
     }
 }
 
-/// What else the guest gets of the machine. Nothing by default.
+/// What else of the machine the guest gets: nothing by default.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Other powers")]
 pub struct WasiOptions {
-    /// Allow a folder, as GUEST if given, else under the same path: for a script the
-    /// absolute one
+    /// Give the guest a folder. It finds the folder at GUEST, or else under the same path;
+    /// a script, under its absolute path
     #[arg(long = "dir", value_name = "HOST[::GUEST]")]
     folders: Vec<String>,
 
-    /// Set an environment variable, or pass on the one of that name
+    /// Give the guest an environment variable. Without VALUE it gets that of this process
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     variables: Vec<String>,
 }

@@ -5,19 +5,19 @@ use anyhow::Result;
 use std::process::ExitCode;
 use wasmtime_posix_ipc::ledger::{self, LedgerDir, Leftover, Reaped};
 
-/// Clean up what killed hosts left behind
+/// Clean up after hosts that were killed
 ///
-/// A host that is killed cannot unlink what its guests created, nor give back the
-/// semaphores that they hold. The next `posix-ipc run` of the same user does it, or
-/// this command. Only the very objects that were created are touched: a name that
-/// somebody else has taken since is left alone.
+/// A host that is killed cannot unlink what its guests created, and cannot give back
+/// the semaphores that they hold. The next `posix-ipc run` of the same user does that,
+/// or this command. It touches only the objects that those guests created: if somebody
+/// has taken a name since, it leaves the name alone.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  posix-ipc reap --dry-run    what would be done
+  posix-ipc reap --dry-run    say what would be done
   posix-ipc reap
 
-Exits with 1 if something had to be left.")]
+The exit code is 1 if something could not be cleaned up.")]
 pub struct Args {
     /// Only say what would be done
     #[arg(short = 'n', long)]
@@ -59,7 +59,7 @@ pub fn before_run(folder: &LedgerDir) {
                 tracing::warn!("{problem}");
             }
         }
-        Err(error) => tracing::warn!("what killed hosts left is not cleaned up: {error}"),
+        Err(error) => tracing::warn!("cannot clean up after hosts that were killed: {error}"),
     }
 }
 
@@ -80,7 +80,7 @@ fn in_words(leftover: &Leftover, dry_run: bool) -> String {
             format!("{kind}:{name}: {would}given back {count} times; {guest} held it")
         }
         _ => format!(
-            "{kind}:{name}: left alone, because it could not be looked at or changed; the next time it is tried again"
+            "{kind}:{name}: left alone: it could not be read or changed; the next run tries again"
         ),
     }
 }

@@ -13,21 +13,21 @@ const EXAMPLES: &str = "\
 Examples:
   posix-ipc rm mq:/jobs
   posix-ipc rm sem:/gate shm:/frames
-  posix-ipc rm --force mq:/jobs      succeeds if there is none, too
+  posix-ipc rm --force mq:/jobs      succeeds also if there is none
 
-Programs that have an object open keep using it; it goes when the last one closes
-it. Exits with 1 if a name could not be removed; the others are removed all the
-same.";
+A program that has the object open can go on using it. The object goes when the last
+program closes it. The exit code is 1 if a name could not be removed. The others are
+removed all the same.";
 
-/// Remove semaphores, shared memory and message queues
+/// Remove semaphores, shared memory and message queues by name
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Rm {
-    /// What to remove: sem:/gate, shm:/frames, mq:/jobs
+    /// What to remove, as in sem:/gate, shm:/frames, mq:/jobs
     #[arg(required = true, value_name = "KIND:NAME")]
     targets: Vec<Target>,
 
-    /// Do not mind what does not exist
+    /// Accept names that do not exist
     #[arg(short, long)]
     force: bool,
 }

@@ -19,17 +19,17 @@ use wasmtime_posix_ipc::{IpcHost, IpcView, limit_store};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
-/// Run a guest with the names that it is granted
+/// Run a guest with the names that you grant it
 ///
-/// The guest is a component that exports wasi:cli/run, as `cargo build --target
-/// wasm32-wasip2` makes it, or a script in Python or JavaScript. It has this
-/// process's standard streams, its arguments, and nothing else of the machine but
-/// what the flags say; a script can read its own folder as well, and starts there.
-/// What the guest creates is unlinked when it ends, however it ends.
+/// The guest is a component that exports wasi:cli/run, such as `cargo build --target
+/// wasm32-wasip2` makes, or a script in Python or JavaScript. It gets its arguments,
+/// the standard streams of this process, and what the flags give. It gets nothing else
+/// of the machine, except that a script can read its own folder, and starts there.
+/// When the guest ends, the host unlinks what the guest created.
 ///
-/// The exit code is the guest's own; 134 after a trap, 124 when --timeout ended it,
-/// 1 when --audit could not go on, 128 and its number after SIGHUP, SIGINT, SIGQUIT
-/// and SIGTERM.
+/// The exit code is the guest's own, with these exceptions: 134 after a trap, 124 after
+/// --timeout, 128 plus the number after SIGHUP, SIGINT, SIGQUIT or SIGTERM, and 1 if
+/// the host cannot start the guest or cannot continue the audit.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,8 +52,8 @@ pub struct Args {
     #[command(flatten)]
     audit: AuditOptions,
 
-    /// Let the guest use every name, in a namespace of its own, and say at its end which
-    /// grants it needed. With grants: use those, and say how much of them it needed
+    /// Say at the end which grants the guest needed. Without grants it runs in a private
+    /// namespace, where every name works. With grants it runs within those
     #[arg(long, help_heading = "Record")]
     learn: bool,
 
@@ -61,14 +61,15 @@ pub struct Args {
     wasi: WasiOptions,
 
     /// End the guest after this time, as in 500ms, 10s, 2min
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, help_heading = "Limits", value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
     /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
+    #[arg(help_heading = None)]
     guest: PathBuf,
 
     /// Arguments of the guest
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(help_heading = None, trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
@@ -111,7 +112,7 @@ impl Args {
         if let Some(recorder) = recorder {
             eprint!("{}", recorder.in_words(&name));
             if !matches!(end, End::Exit(0)) {
-                eprintln!("posix-ipc: it did not succeed, so it may need more");
+                eprintln!("posix-ipc: the guest did not succeed, so it may need more");
             }
         }
         Ok(end.exit_code())

@@ -7,15 +7,15 @@ use std::process::ExitCode;
 
 /// Print the WIT package, or write it into a folder
 ///
-/// The package `posix:ipc` is what a guest imports. With --output it is written
-/// together with what it depends on, ready for wit-bindgen and its relatives.
+/// Guests import the package `posix:ipc`. With --output, this writes the package and
+/// the packages that it depends on, in the layout that wit-bindgen reads.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   posix-ipc wit                  show the interfaces
   posix-ipc wit --output wit     write wit/posix-ipc.wit and wit/deps/io.wit")]
 pub struct Args {
-    /// The folder to write to; made if it does not exist
+    /// The folder to write to. It is created if it does not exist
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
