@@ -4,6 +4,7 @@ mod c;
 mod examples;
 mod go;
 mod javascript;
+mod pages;
 mod python;
 mod readme;
 mod relay;

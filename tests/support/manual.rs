@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 /// A fenced block of code in a Markdown file.
 #[derive(Debug)]
 pub struct Example {
+    /// What follows the opening fence, as in <code>```python</code>.
+    pub language: String,
     /// What is between the fences.
     pub text: String,
     /// Where it begins, as an editor counts lines.
@@ -12,16 +14,14 @@ pub struct Example {
 }
 
 impl Example {
-    /// The blocks of a Markdown file whose fence says `language`, as in
-    /// <code>```python</code>, in their order. A manual without any is an error: a test of
-    /// its programs would test nothing.
-    pub fn all(markdown: &Path, language: &str) -> Vec<Self> {
+    /// Every block of a Markdown file, in order.
+    pub fn every(markdown: &Path) -> Vec<Self> {
         let shown = markdown.display();
         let text = std::fs::read_to_string(markdown).unwrap_or_else(|e| panic!("{shown}: {e}"));
         let mut examples = Vec::new();
         let mut lines = text.lines().zip(1..);
         while let Some((line, number)) = lines.next() {
-            let Some(tag) = line.strip_prefix("```") else {
+            let Some(language) = line.strip_prefix("```") else {
                 continue;
             };
             let block: Vec<&str> = lines
@@ -29,13 +29,21 @@ impl Example {
                 .map(|(line, _)| line)
                 .take_while(|line| *line != "```")
                 .collect();
-            if tag == language {
-                examples.push(Self {
-                    text: block.join("\n") + "\n",
-                    line: number + 1,
-                });
-            }
+            examples.push(Self {
+                language: language.to_owned(),
+                text: block.join("\n") + "\n",
+                line: number + 1,
+            });
         }
+        examples
+    }
+
+    /// The blocks in one language, in order. A manual without any is an error: a test of
+    /// its programs would test nothing.
+    pub fn all(markdown: &Path, language: &str) -> Vec<Self> {
+        let mut examples = Self::every(markdown);
+        examples.retain(|example| example.language == language);
+        let shown = markdown.display();
         assert!(!examples.is_empty(), "{shown} has no example in {language}");
         examples
     }

@@ -27,6 +27,11 @@ impl Runtime {
         }
     }
 
+    /// Where it is: `POSIX_IPC_RUNTIMES` for the command.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// `posix-ipc run FLAGS SCRIPT ARGUMENTS`.
     pub fn command(&self, flags: &[&str], script: &Path, arguments: &[&str]) -> Command {
         let mut command = posix_ipc();
