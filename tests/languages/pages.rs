@@ -25,7 +25,10 @@ fn follow(page: &str, prefix: &str, environment: &[(&str, &Path)]) {
         for name in names_in(&example.text, prefix) {
             names.name(name);
         }
-        let text = example.text.replace(prefix, &own).replace("guest-sdk/", &sdk);
+        let text = example
+            .text
+            .replace(prefix, &own)
+            .replace("guest-sdk/", &sdk);
         match &*example.language {
             "sh" => {
                 step += 1;
@@ -33,7 +36,7 @@ fn follow(page: &str, prefix: &str, environment: &[(&str, &Path)]) {
             }
             "text" => shown.push((step, text)),
             _ => {
-                folder.file(file_name(&text), text);
+                folder.file(file_name(&text), &text);
             }
         }
     }
@@ -83,7 +86,9 @@ sleep() {
 /// The name of a file, which its first line starts with: `# worker.py: ...`.
 fn file_name(text: &str) -> &str {
     let line = text.lines().next().unwrap();
-    let name = line.split_whitespace().find_map(|word| word.strip_suffix(':'));
+    let name = line
+        .split_whitespace()
+        .find_map(|word| word.strip_suffix(':'));
     name.unwrap_or_else(|| panic!("{line:?} does not say the name of the file"))
 }
 
@@ -99,7 +104,10 @@ fn names_in<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
 /// Without the owner of an object, and with one space where a column is padded.
 fn squeezed(line: &str) -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
-    let words: Vec<&str> = line.split_whitespace().filter(|word| *word != user).collect();
+    let words: Vec<&str> = line
+        .split_whitespace()
+        .filter(|word| *word != user)
+        .collect();
     words.join(" ")
 }
 
@@ -108,7 +116,11 @@ fn the_tutorial_shows_what_happens() {
     let Some(python) = Runtime::find("python") else {
         return;
     };
-    follow("tutorial.md", "/shop.", &[("POSIX_IPC_RUNTIMES", python.folder())]);
+    follow(
+        "tutorial.md",
+        "/shop.",
+        &[("POSIX_IPC_RUNTIMES", python.folder())],
+    );
 }
 
 #[test]
