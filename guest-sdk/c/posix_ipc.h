@@ -14,8 +14,8 @@ typedef struct posix_ipc_string_t {
   size_t len;
 } posix_ipc_string_t;
 
-// How to open an object. The bits are this package's own: they do not equal
-// any platform's `O_*` constants.
+// How to open an object. These flags are not the `O_*` constants of any
+// platform.
 typedef uint8_t posix_ipc_types_open_flags_t;
 
 // Create the object if it does not exist, similar to `O_CREAT` in POSIX.
@@ -41,8 +41,8 @@ typedef uint8_t posix_ipc_types_access_t;
 
 // Read a segment, receive from a queue. Similar to `O_RDONLY` in POSIX.
 #define POSIX_IPC_TYPES_ACCESS_READ 0
-// Send to a queue; a segment cannot be opened so. Similar to `O_WRONLY`
-// in POSIX.
+// Send to a queue. A segment cannot be opened for writing only. Similar to
+// `O_WRONLY` in POSIX.
 #define POSIX_IPC_TYPES_ACCESS_WRITE 1
 // Both. Similar to `O_RDWR` in POSIX.
 #define POSIX_IPC_TYPES_ACCESS_READ_WRITE 2
@@ -60,26 +60,26 @@ typedef struct posix_ipc_types_error_code_t {
   } val;
 } posix_ipc_types_error_code_t;
 
-// The host has not granted this name, or not this use of it. The answer
-// is the same whether or not the object exists. Similar to `EPERM` in
+// The host did not grant this name, or this use of it. The answer is the
+// same whether or not the object exists. Similar to `EPERM` in
 // POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_NOT_PERMITTED 0
 // The operating system refused access because of the object's owner and
 // mode, or the handle was opened without this direction. Similar to
 // `EACCES` (or `EBADF` for the direction) in POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_ACCESS 1
-// The object exists already, and `exclusive` was asked for. Similar to
-// `EEXIST` in POSIX.
+// The object exists already, and the call has the flag `exclusive`. Similar
+// to `EEXIST` in POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_EXISTS 2
 // No object has this name. Similar to `ENOENT` in POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_NO_ENTRY 3
-// The call would have had to wait and was asked not to, or the queue's
-// notification is taken. Similar to `EAGAIN` and `EBUSY` in POSIX.
+// The call would have to wait and may not, or somebody else has the queue's
+// notification. Similar to `EAGAIN` and `EBUSY` in POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_BUSY 4
 // The timeout elapsed. Similar to `ETIMEDOUT` in POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_TIMED_OUT 5
-// The host ended the wait. Nothing was consumed. Similar to `ECANCELED`
-// in POSIX.
+// The host ended the wait, which took nothing. Similar to `ECANCELED` in
+// POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_CANCELLED 6
 // An argument is out of its range, a name is malformed, or the object is
 // not what its name says. Similar to `EINVAL` in POSIX.
@@ -92,8 +92,8 @@ typedef struct posix_ipc_types_error_code_t {
 #define POSIX_IPC_TYPES_ERROR_CODE_MESSAGE_TOO_LONG 9
 // The semaphore is at its maximum value. Similar to `EOVERFLOW` in POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_OVERFLOW 10
-// The system has no room for the object: memory, the space of the shared
-// memory file system, the system's limit on queues or open files.
+// The system has no room for the object: no memory, no space in the file
+// system of shared memory, or no more queues or open files.
 // Similar to `ENOSPC`, `ENOMEM` and `EMFILE` in POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_NO_SPACE 11
 // The guest has reached a limit that the host set for it.
@@ -101,11 +101,11 @@ typedef struct posix_ipc_types_error_code_t {
 // The object behind the handle is gone. Similar to `EBADF` in POSIX.
 #define POSIX_IPC_TYPES_ERROR_CODE_CLOSED 13
 // The object is shorter than the call needs, for instance because a peer
-// shrank it. Native code would have met `SIGBUS`.
+// shrank it. A native program would get `SIGBUS`.
 #define POSIX_IPC_TYPES_ERROR_CODE_TRUNCATED 14
 // The host does not offer this operation for this object.
 #define POSIX_IPC_TYPES_ERROR_CODE_UNSUPPORTED 15
-// Any other cause, with the operating system's words if there are any.
+// Any other cause, with the operating system's message if there is one.
 #define POSIX_IPC_TYPES_ERROR_CODE_OTHER 16
 
 typedef struct wasi_io_poll_own_pollable_t {
@@ -230,8 +230,8 @@ typedef uint8_t posix_ipc_shared_memory_atomic_operation_t;
 // How a wait on a word ended when it did not fail.
 typedef uint8_t posix_ipc_shared_memory_wait_outcome_t;
 
-// Somebody woke the waiters, or the wait ended without a cause: look at
-// the word again.
+// Somebody woke the waiters, or the wait ended without a cause. Check the
+// word again.
 #define POSIX_IPC_SHARED_MEMORY_WAIT_OUTCOME_WOKEN 0
 // The word did not hold the expected value, so there was no wait. Similar
 // to `EAGAIN` of `futex` on Linux.
@@ -504,7 +504,7 @@ extern uint64_t posix_ipc_mappings_method_mapping_length(posix_ipc_mappings_borr
 // `mode` and `initial-value` apply to a new semaphore only. Similar to
 // `sem_open` in POSIX.
 extern bool posix_ipc_semaphore_static_semaphore_open(posix_ipc_string_t *name, posix_ipc_semaphore_open_flags_t flags, posix_ipc_semaphore_mode_t mode, uint32_t initial_value, posix_ipc_semaphore_own_semaphore_t *ret, posix_ipc_semaphore_error_code_t *err);
-// Creates a semaphore under a name that nobody has: `prefix` followed by
+// Creates a semaphore under a name that is not in use: `prefix` followed by
 // random letters and digits. The prefix starts with a slash.
 extern bool posix_ipc_semaphore_static_semaphore_create_unique(posix_ipc_string_t *prefix, posix_ipc_semaphore_mode_t mode, uint32_t initial_value, posix_ipc_semaphore_own_semaphore_t *ret, posix_ipc_semaphore_error_code_t *err);
 // The name under which the guest knows this semaphore.
@@ -525,25 +525,25 @@ extern bool posix_ipc_semaphore_method_semaphore_acquire(posix_ipc_semaphore_bor
 // Adds one to the value and wakes one waiter. Similar to `sem_post` in
 // POSIX.
 extern bool posix_ipc_semaphore_method_semaphore_release(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_error_code_t *err);
-// A pollable that is ready while the value is above 0. Being ready takes
-// nothing: follow it with `try-acquire`, which may still find that
-// somebody was faster. It may outlive this handle.
+// A pollable that is ready while the value is above 0. Polling takes
+// nothing: call `try-acquire` afterwards, which fails with `busy` if somebody
+// was faster. The pollable may outlive this handle.
 extern bool posix_ipc_semaphore_method_semaphore_subscribe(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_own_pollable_t *ret, posix_ipc_semaphore_error_code_t *err);
-// Maps the semaphore's memory page into the guest's address range. The
-// layout is the platform's C library's. `probe` as in `segment.map`.
+// Maps the memory page of the semaphore into the guest's address range. The
+// layout is that of the host's C library. `probe` is as in `segment.map`.
 extern bool posix_ipc_semaphore_method_semaphore_map(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_list_u8_t *probe, posix_ipc_semaphore_own_mapping_t *ret, posix_ipc_semaphore_error_code_t *err);
-// Removes the name. Open handles stay usable; the semaphore goes when the
-// last one is closed. Similar to `sem_unlink` in POSIX.
+// Removes the name. Open handles stay usable. The semaphore is gone when the
+// last handle is closed. Similar to `sem_unlink` in POSIX.
 extern bool posix_ipc_semaphore_unlink(posix_ipc_string_t *name, posix_ipc_semaphore_error_code_t *err);
 
 // Imported Functions from `posix:ipc/shared-memory@0.1.0`
-// Opens an object, and with `create` makes it if it does not exist. With
-// a `size` the object is then set to that size, a new one and an existing
-// one alike; without, a new object has size 0. Similar to `shm_open`
-// followed by `ftruncate` in POSIX; a failed resize of an existing object
-// leaves it as it was.
+// Opens an object, and with `create` makes it if it does not exist. With a
+// `size` the call sets the object to that size, whether it is new or not.
+// Without, a new object has size 0. Similar to `shm_open` followed by
+// `ftruncate` in POSIX. If resizing an existing object fails, it stays as it
+// was.
 extern bool posix_ipc_shared_memory_static_segment_open(posix_ipc_string_t *name, posix_ipc_shared_memory_open_flags_t flags, posix_ipc_shared_memory_mode_t mode, uint64_t *maybe_size, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_segment_t *ret, posix_ipc_shared_memory_error_code_t *err);
-// Creates an object under a name that nobody has: `prefix` followed by
+// Creates an object under a name that is not in use: `prefix` followed by
 // random letters and digits. It is open for reading and writing.
 extern bool posix_ipc_shared_memory_static_segment_create_unique(posix_ipc_string_t *prefix, posix_ipc_shared_memory_mode_t mode, uint64_t size, posix_ipc_shared_memory_own_segment_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // The name under which the guest knows this object.
@@ -555,21 +555,21 @@ extern bool posix_ipc_shared_memory_method_segment_size(posix_ipc_shared_memory_
 // Sets the size in bytes; new bytes are zero. Similar to `ftruncate` in
 // POSIX.
 extern bool posix_ipc_shared_memory_method_segment_resize(posix_ipc_shared_memory_borrow_segment_t self, uint64_t size, posix_ipc_shared_memory_error_code_t *err);
-// Copies up to `length` bytes out of the object, fewer only where the
-// object ends (none at or past its end) or where the host limits one
-// call, which it does at no less than 1 MiB. Similar to `pread` in POSIX.
+// Copies up to `length` bytes out of the object. Returns fewer only if the
+// object ends before that (none at or past its end), or if the host limits
+// one call, at 1 MiB or more. Similar to `pread` in POSIX.
 extern bool posix_ipc_shared_memory_method_segment_read(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint64_t length, posix_ipc_list_u8_t *ret, posix_ipc_shared_memory_error_code_t *err);
-// Copies bytes into the object. All of them must fit: the object never
-// grows by a write, `truncated` says that it is too short and that
-// nothing was written past its end. Similar to `pwrite` in POSIX.
+// Copies bytes into the object. All of them must fit, because a write never
+// makes the object larger: `truncated` says that the object is too short.
+// Nothing is written past its end. Similar to `pwrite` in POSIX.
 extern bool posix_ipc_shared_memory_method_segment_write(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_list_u8_t *data, posix_ipc_shared_memory_error_code_t *err);
-// Copies bytes of the object straight into `buffer`, which is the memory
-// of the caller, and returns how many. For languages that can lend a
-// buffer it saves the second copy of `read`.
+// Copies bytes of the object into `buffer`, which is memory of the caller,
+// and returns how many. Languages that can lend a buffer save the second copy
+// of `read`.
 // 
-// Writing through a list parameter is outside the letter of the canonical
-// ABI: a component that virtualises this interface receives a copy of
-// `buffer`. Use `read` where the caller may be virtualised.
+// The canonical ABI does not provide for writing to a list parameter: a
+// component that virtualises this interface receives a copy of `buffer`. Use
+// `read` if the caller may be virtualised.
 extern bool posix_ipc_shared_memory_method_segment_read_into(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_list_u8_t *buffer, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // Reads a 32-bit word at an offset that is a multiple of 4. All atomics
 // are sequentially consistent, in the host's byte order, and atomic
@@ -597,16 +597,16 @@ extern bool posix_ipc_shared_memory_method_segment_atomic_compare_exchange_u64(p
 extern bool posix_ipc_shared_memory_method_segment_wait(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t expected, posix_ipc_shared_memory_duration_t *maybe_timeout, posix_ipc_shared_memory_wait_outcome_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // Wakes up to `count` waiters of the 32-bit word at `offset`, guests and
 // native processes alike, and returns how many it woke. Change the word
-// first: a waiter that is not asleep at this very moment is not woken, and
-// goes by what the word holds. Similar to `FUTEX_WAKE` of `futex` on Linux.
+// first: a waiter that is about to wait compares it with what it expects.
+// Similar to `FUTEX_WAKE` of `futex` on Linux.
 extern bool posix_ipc_shared_memory_method_segment_notify(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t count, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err);
 // Maps part of the object into the guest's address range, above its own
-// memory. `offset` is a multiple of the page size. `probe` is any
-// non-empty run of bytes in the memory that the mapping is for: it tells
-// the host which memory is meant and is not changed.
+// memory. `offset` is a multiple of the page size. `probe` is one or more
+// bytes of the memory that the mapping is for: it tells the host which
+// memory that is. The host does not change it.
 extern bool posix_ipc_shared_memory_method_segment_map(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_list_u8_t *probe, uint64_t offset, uint64_t length, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_mapping_t *ret, posix_ipc_shared_memory_error_code_t *err);
-// Removes the name. Open handles stay usable; the memory goes when the last
-// one is closed. Similar to `shm_unlink` in POSIX.
+// Removes the name. Open handles stay usable. The memory is gone when the last
+// handle is closed. Similar to `shm_unlink` in POSIX.
 extern bool posix_ipc_shared_memory_unlink(posix_ipc_string_t *name, posix_ipc_shared_memory_error_code_t *err);
 
 // Imported Functions from `posix:ipc/message-queue@0.1.0`
@@ -614,7 +614,7 @@ extern bool posix_ipc_shared_memory_unlink(posix_ipc_string_t *name, posix_ipc_s
 // and `limits` apply to a new queue only; without `limits` it has the
 // system's default size. Similar to `mq_open` in POSIX.
 extern bool posix_ipc_message_queue_static_queue_open(posix_ipc_string_t *name, posix_ipc_message_queue_open_flags_t flags, posix_ipc_message_queue_mode_t mode, posix_ipc_message_queue_access_t access, posix_ipc_message_queue_queue_limits_t *maybe_limits, posix_ipc_message_queue_own_queue_t *ret, posix_ipc_message_queue_error_code_t *err);
-// Creates a queue under a name that nobody has: `prefix` followed by
+// Creates a queue under a name that is not in use: `prefix` followed by
 // random letters and digits. It is open for both directions.
 extern bool posix_ipc_message_queue_static_queue_create_unique(posix_ipc_string_t *prefix, posix_ipc_message_queue_mode_t mode, posix_ipc_message_queue_queue_limits_t *maybe_limits, posix_ipc_message_queue_own_queue_t *ret, posix_ipc_message_queue_error_code_t *err);
 // The name under which the guest knows this queue.
@@ -632,13 +632,13 @@ extern bool posix_ipc_message_queue_method_queue_send(posix_ipc_message_queue_bo
 // queue is empty. Timeouts as for `send`. Similar to `mq_receive` and
 // `mq_timedreceive` in POSIX.
 extern bool posix_ipc_message_queue_method_queue_receive(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_duration_t *maybe_timeout, posix_ipc_message_queue_message_t *ret, posix_ipc_message_queue_error_code_t *err);
-// Sends messages in order with one call and returns how many were sent.
-// The timeout covers the whole call. Fails only if the first message
-// could not be sent; a count below the number of messages means that the
-// next one could not.
+// Sends messages in order with one call and returns how many it sent. The
+// timeout covers the whole call. The call fails only if it could not send the
+// first message. A count below the number of messages means that it could
+// not send the next one.
 extern bool posix_ipc_message_queue_method_queue_send_batch(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_list_message_t *messages, posix_ipc_message_queue_duration_t *maybe_timeout, uint32_t *ret, posix_ipc_message_queue_error_code_t *err);
-// Waits for one message as `receive` does, then takes what else is there
-// without waiting, up to `max` messages in all.
+// Waits for one message as `receive` does. Then takes further messages
+// without waiting, up to `max` in all.
 extern bool posix_ipc_message_queue_method_queue_receive_batch(posix_ipc_message_queue_borrow_queue_t self, uint32_t max, posix_ipc_message_queue_duration_t *maybe_timeout, posix_ipc_message_queue_list_message_t *ret, posix_ipc_message_queue_error_code_t *err);
 // A pollable that is ready while the queue holds a message. It may
 // outlive this handle.
@@ -646,20 +646,18 @@ extern bool posix_ipc_message_queue_method_queue_subscribe_readable(posix_ipc_me
 // A pollable that is ready while the queue has room for a message. It may
 // outlive this handle.
 extern bool posix_ipc_message_queue_method_queue_subscribe_writable(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
-// Asks to be told, once, when a message arrives in the empty queue and
-// nobody is waiting to receive it. A queue has one such registration in
-// the whole system: `busy` says that it is taken. It is the receiver's: a
-// handle that was opened for sending only answers `access`. Similar to
-// `mq_notify` in POSIX.
+// Registers for one notification: that a message arrived in the empty queue
+// while nobody was waiting to receive it. A queue has one registration in the
+// whole system: `busy` says that somebody else has it. It needs a handle that
+// can receive; others answer `access`. Similar to `mq_notify` in POSIX.
 extern bool posix_ipc_message_queue_method_queue_request_notification(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_notification_t *ret, posix_ipc_message_queue_error_code_t *err);
-// Whether the message has arrived. Once true, the registration is used
-// up.
+// Whether the message has arrived. If so, the registration is used up.
 extern bool posix_ipc_message_queue_method_notification_delivered(posix_ipc_message_queue_borrow_notification_t self);
-// A pollable that is ready once the message has arrived, or the
+// A pollable that is ready when the message has arrived, or when this
 // notification has been dropped.
 extern bool posix_ipc_message_queue_method_notification_subscribe(posix_ipc_message_queue_borrow_notification_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
-// Removes the name. Open handles stay usable; the queue goes when the last
-// one is closed. Similar to `mq_unlink` in POSIX.
+// Removes the name. Open handles stay usable. The queue is gone when the last
+// handle is closed. Similar to `mq_unlink` in POSIX.
 extern bool posix_ipc_message_queue_unlink(posix_ipc_string_t *name, posix_ipc_message_queue_error_code_t *err);
 
 // Imported Functions from `posix:ipc/limits@0.1.0`

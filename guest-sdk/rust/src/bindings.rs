@@ -6,7 +6,7 @@
 #[allow(dead_code, clippy::all)]
 pub mod posix {
     pub mod ipc {
-        /// What the other interfaces share.
+        /// Types that the other interfaces share.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod types {
             #[used]
@@ -15,10 +15,9 @@ pub mod posix {
             use super::super::super::_rt;
             wit_bindgen::rt::bitflags::bitflags! {
                 #[doc =
-                " How to open an object. The bits are this package's own: they do not equal"]
-                #[doc = " any platform's `O_*` constants."] #[derive(PartialEq, Eq,
-                PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub struct OpenFlags : u8 {
-                #[doc =
+                " How to open an object. These flags are not the `O_*` constants of any"]
+                #[doc = " platform."] #[derive(PartialEq, Eq, PartialOrd, Ord, Hash,
+                Debug, Clone, Copy)] pub struct OpenFlags : u8 { #[doc =
                 " Create the object if it does not exist, similar to `O_CREAT` in POSIX."]
                 const CREATE = 1 << 0; #[doc =
                 " With `create`: fail with `exists` if the object exists, similar to"]
@@ -42,8 +41,8 @@ pub mod posix {
             pub enum Access {
                 /// Read a segment, receive from a queue. Similar to `O_RDONLY` in POSIX.
                 Read,
-                /// Send to a queue; a segment cannot be opened so. Similar to `O_WRONLY`
-                /// in POSIX.
+                /// Send to a queue. A segment cannot be opened for writing only. Similar to
+                /// `O_WRONLY` in POSIX.
                 Write,
                 /// Both. Similar to `O_RDWR` in POSIX.
                 ReadWrite,
@@ -77,26 +76,26 @@ pub mod posix {
             /// Why a call failed.
             #[derive(Clone)]
             pub enum ErrorCode {
-                /// The host has not granted this name, or not this use of it. The answer
-                /// is the same whether or not the object exists. Similar to `EPERM` in
+                /// The host did not grant this name, or this use of it. The answer is the
+                /// same whether or not the object exists. Similar to `EPERM` in
                 /// POSIX.
                 NotPermitted,
                 /// The operating system refused access because of the object's owner and
                 /// mode, or the handle was opened without this direction. Similar to
                 /// `EACCES` (or `EBADF` for the direction) in POSIX.
                 Access,
-                /// The object exists already, and `exclusive` was asked for. Similar to
-                /// `EEXIST` in POSIX.
+                /// The object exists already, and the call has the flag `exclusive`. Similar
+                /// to `EEXIST` in POSIX.
                 Exists,
                 /// No object has this name. Similar to `ENOENT` in POSIX.
                 NoEntry,
-                /// The call would have had to wait and was asked not to, or the queue's
-                /// notification is taken. Similar to `EAGAIN` and `EBUSY` in POSIX.
+                /// The call would have to wait and may not, or somebody else has the queue's
+                /// notification. Similar to `EAGAIN` and `EBUSY` in POSIX.
                 Busy,
                 /// The timeout elapsed. Similar to `ETIMEDOUT` in POSIX.
                 TimedOut,
-                /// The host ended the wait. Nothing was consumed. Similar to `ECANCELED`
-                /// in POSIX.
+                /// The host ended the wait, which took nothing. Similar to `ECANCELED` in
+                /// POSIX.
                 Cancelled,
                 /// An argument is out of its range, a name is malformed, or the object is
                 /// not what its name says. Similar to `EINVAL` in POSIX.
@@ -109,8 +108,8 @@ pub mod posix {
                 MessageTooLong,
                 /// The semaphore is at its maximum value. Similar to `EOVERFLOW` in POSIX.
                 Overflow,
-                /// The system has no room for the object: memory, the space of the shared
-                /// memory file system, the system's limit on queues or open files.
+                /// The system has no room for the object: no memory, no space in the file
+                /// system of shared memory, or no more queues or open files.
                 /// Similar to `ENOSPC`, `ENOMEM` and `EMFILE` in POSIX.
                 NoSpace,
                 /// The guest has reached a limit that the host set for it.
@@ -118,11 +117,11 @@ pub mod posix {
                 /// The object behind the handle is gone. Similar to `EBADF` in POSIX.
                 Closed,
                 /// The object is shorter than the call needs, for instance because a peer
-                /// shrank it. Native code would have met `SIGBUS`.
+                /// shrank it. A native program would get `SIGBUS`.
                 Truncated,
                 /// The host does not offer this operation for this object.
                 Unsupported,
-                /// Any other cause, with the operating system's words if there are any.
+                /// Any other cause, with the operating system's message if there is one.
                 Other(::core::option::Option<_rt::String>),
             }
             impl ::core::fmt::Debug for ErrorCode {
@@ -192,10 +191,10 @@ pub mod posix {
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
-            /// A mapped range of guest addresses. Dropping it unmaps the range; an access
-            /// after that traps. Only loads, stores and atomics reach a mapping: bulk
-            /// instructions and host calls that are given its addresses trap. If a peer
-            /// shrinks the object, an access past its end traps.
+            /// A mapped range of guest addresses. Dropping it unmaps the range, and later
+            /// accesses trap. Only loads, stores and atomics reach a mapping: bulk
+            /// instructions trap, and so do host calls that get one of its addresses. If a
+            /// peer shrinks the object, an access past its end traps.
             #[derive(Debug)]
             #[repr(transparent)]
             pub struct Mapping {
@@ -473,7 +472,7 @@ pub mod posix {
             }
             impl Semaphore {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Creates a semaphore under a name that nobody has: `prefix` followed by
+                /// Creates a semaphore under a name that is not in use: `prefix` followed by
                 /// random letters and digits. The prefix starts with a slash.
                 #[allow(async_fn_in_trait)]
                 pub fn create_unique(
@@ -1098,9 +1097,9 @@ pub mod posix {
             }
             impl Semaphore {
                 #[allow(unused_unsafe, clippy::all)]
-                /// A pollable that is ready while the value is above 0. Being ready takes
-                /// nothing: follow it with `try-acquire`, which may still find that
-                /// somebody was faster. It may outlive this handle.
+                /// A pollable that is ready while the value is above 0. Polling takes
+                /// nothing: call `try-acquire` afterwards, which fails with `busy` if somebody
+                /// was faster. The pollable may outlive this handle.
                 #[allow(async_fn_in_trait)]
                 pub fn subscribe(&self) -> ::core::result::Result<Pollable, ErrorCode> {
                     unsafe {
@@ -1209,8 +1208,8 @@ pub mod posix {
             }
             impl Semaphore {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Maps the semaphore's memory page into the guest's address range. The
-                /// layout is the platform's C library's. `probe` as in `segment.map`.
+                /// Maps the memory page of the semaphore into the guest's address range. The
+                /// layout is that of the host's C library. `probe` is as in `segment.map`.
                 #[allow(async_fn_in_trait)]
                 pub fn map(
                     &self,
@@ -1329,8 +1328,8 @@ pub mod posix {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Removes the name. Open handles stay usable; the semaphore goes when the
-            /// last one is closed. Similar to `sem_unlink` in POSIX.
+            /// Removes the name. Open handles stay usable. The semaphore is gone when the
+            /// last handle is closed. Similar to `sem_unlink` in POSIX.
             #[allow(async_fn_in_trait)]
             pub fn unlink(name: &str) -> ::core::result::Result<(), ErrorCode> {
                 unsafe {
@@ -1435,8 +1434,8 @@ pub mod posix {
         }
         /// Memory objects shared with native processes.
         ///
-        /// A peer may change the bytes, and the size, at any time. Reads and writes copy;
-        /// concurrent writers can tear them, atomics cannot be torn.
+        /// A peer may change the bytes and the size at any time. Reads and writes copy, and
+        /// may see half of what another writes at the same time. Atomics see all or nothing.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod shared_memory {
             #[used]
@@ -1508,8 +1507,8 @@ pub mod posix {
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum WaitOutcome {
-                /// Somebody woke the waiters, or the wait ended without a cause: look at
-                /// the word again.
+                /// Somebody woke the waiters, or the wait ended without a cause. Check the
+                /// word again.
                 Woken,
                 /// The word did not hold the expected value, so there was no wait. Similar
                 /// to `EAGAIN` of `futex` on Linux.
@@ -1585,11 +1584,11 @@ pub mod posix {
             }
             impl Segment {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Opens an object, and with `create` makes it if it does not exist. With
-                /// a `size` the object is then set to that size, a new one and an existing
-                /// one alike; without, a new object has size 0. Similar to `shm_open`
-                /// followed by `ftruncate` in POSIX; a failed resize of an existing object
-                /// leaves it as it was.
+                /// Opens an object, and with `create` makes it if it does not exist. With a
+                /// `size` the call sets the object to that size, whether it is new or not.
+                /// Without, a new object has size 0. Similar to `shm_open` followed by
+                /// `ftruncate` in POSIX. If resizing an existing object fails, it stays as it
+                /// was.
                 #[allow(async_fn_in_trait)]
                 pub fn open(
                     name: &str,
@@ -1737,7 +1736,7 @@ pub mod posix {
             }
             impl Segment {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Creates an object under a name that nobody has: `prefix` followed by
+                /// Creates an object under a name that is not in use: `prefix` followed by
                 /// random letters and digits. It is open for reading and writing.
                 #[allow(async_fn_in_trait)]
                 pub fn create_unique(
@@ -2225,9 +2224,9 @@ pub mod posix {
             }
             impl Segment {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Copies up to `length` bytes out of the object, fewer only where the
-                /// object ends (none at or past its end) or where the host limits one
-                /// call, which it does at no less than 1 MiB. Similar to `pread` in POSIX.
+                /// Copies up to `length` bytes out of the object. Returns fewer only if the
+                /// object ends before that (none at or past its end), or if the host limits
+                /// one call, at 1 MiB or more. Similar to `pread` in POSIX.
                 #[allow(async_fn_in_trait)]
                 pub fn read(
                     &self,
@@ -2354,9 +2353,9 @@ pub mod posix {
             }
             impl Segment {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Copies bytes into the object. All of them must fit: the object never
-                /// grows by a write, `truncated` says that it is too short and that
-                /// nothing was written past its end. Similar to `pwrite` in POSIX.
+                /// Copies bytes into the object. All of them must fit, because a write never
+                /// makes the object larger: `truncated` says that the object is too short.
+                /// Nothing is written past its end. Similar to `pwrite` in POSIX.
                 #[allow(async_fn_in_trait)]
                 pub fn write(
                     &self,
@@ -3561,8 +3560,8 @@ pub mod posix {
                 #[allow(unused_unsafe, clippy::all)]
                 /// Wakes up to `count` waiters of the 32-bit word at `offset`, guests and
                 /// native processes alike, and returns how many it woke. Change the word
-                /// first: a waiter that is not asleep at this very moment is not woken, and
-                /// goes by what the word holds. Similar to `FUTEX_WAKE` of `futex` on Linux.
+                /// first: a waiter that is about to wait compares it with what it expects.
+                /// Similar to `FUTEX_WAKE` of `futex` on Linux.
                 #[allow(async_fn_in_trait)]
                 pub fn notify(
                     &self,
@@ -3684,9 +3683,9 @@ pub mod posix {
             impl Segment {
                 #[allow(unused_unsafe, clippy::all)]
                 /// Maps part of the object into the guest's address range, above its own
-                /// memory. `offset` is a multiple of the page size. `probe` is any
-                /// non-empty run of bytes in the memory that the mapping is for: it tells
-                /// the host which memory is meant and is not changed.
+                /// memory. `offset` is a multiple of the page size. `probe` is one or more
+                /// bytes of the memory that the mapping is for: it tells the host which
+                /// memory that is. The host does not change it.
                 #[allow(async_fn_in_trait)]
                 pub fn map(
                     &self,
@@ -3827,8 +3826,8 @@ pub mod posix {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Removes the name. Open handles stay usable; the memory goes when the last
-            /// one is closed. Similar to `shm_unlink` in POSIX.
+            /// Removes the name. Open handles stay usable. The memory is gone when the last
+            /// handle is closed. Similar to `shm_unlink` in POSIX.
             #[allow(async_fn_in_trait)]
             pub fn unlink(name: &str) -> ::core::result::Result<(), ErrorCode> {
                 unsafe {
@@ -4269,7 +4268,7 @@ pub mod posix {
             }
             impl Queue {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Creates a queue under a name that nobody has: `prefix` followed by
+                /// Creates a queue under a name that is not in use: `prefix` followed by
                 /// random letters and digits. It is open for both directions.
                 #[allow(async_fn_in_trait)]
                 pub fn create_unique(
@@ -4964,10 +4963,10 @@ pub mod posix {
             }
             impl Queue {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Sends messages in order with one call and returns how many were sent.
-                /// The timeout covers the whole call. Fails only if the first message
-                /// could not be sent; a count below the number of messages means that the
-                /// next one could not.
+                /// Sends messages in order with one call and returns how many it sent. The
+                /// timeout covers the whole call. The call fails only if it could not send the
+                /// first message. A count below the number of messages means that it could
+                /// not send the next one.
                 #[allow(async_fn_in_trait)]
                 pub fn send_batch(
                     &self,
@@ -5133,8 +5132,8 @@ pub mod posix {
             }
             impl Queue {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Waits for one message as `receive` does, then takes what else is there
-                /// without waiting, up to `max` messages in all.
+                /// Waits for one message as `receive` does. Then takes further messages
+                /// without waiting, up to `max` in all.
                 #[allow(async_fn_in_trait)]
                 pub fn receive_batch(
                     &self,
@@ -5517,11 +5516,10 @@ pub mod posix {
             }
             impl Queue {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Asks to be told, once, when a message arrives in the empty queue and
-                /// nobody is waiting to receive it. A queue has one such registration in
-                /// the whole system: `busy` says that it is taken. It is the receiver's: a
-                /// handle that was opened for sending only answers `access`. Similar to
-                /// `mq_notify` in POSIX.
+                /// Registers for one notification: that a message arrived in the empty queue
+                /// while nobody was waiting to receive it. A queue has one registration in the
+                /// whole system: `busy` says that somebody else has it. It needs a handle that
+                /// can receive; others answer `access`. Similar to `mq_notify` in POSIX.
                 #[allow(async_fn_in_trait)]
                 pub fn request_notification(
                     &self,
@@ -5630,8 +5628,7 @@ pub mod posix {
             }
             impl Notification {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Whether the message has arrived. Once true, the registration is used
-                /// up.
+                /// Whether the message has arrived. If so, the registration is used up.
                 #[allow(async_fn_in_trait)]
                 pub fn delivered(&self) -> bool {
                     unsafe {
@@ -5652,7 +5649,7 @@ pub mod posix {
             }
             impl Notification {
                 #[allow(unused_unsafe, clippy::all)]
-                /// A pollable that is ready once the message has arrived, or the
+                /// A pollable that is ready when the message has arrived, or when this
                 /// notification has been dropped.
                 #[allow(async_fn_in_trait)]
                 pub fn subscribe(&self) -> ::core::result::Result<Pollable, ErrorCode> {
@@ -5761,8 +5758,8 @@ pub mod posix {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Removes the name. Open handles stay usable; the queue goes when the last
-            /// one is closed. Similar to `mq_unlink` in POSIX.
+            /// Removes the name. Open handles stay usable. The queue is gone when the last
+            /// handle is closed. Similar to `mq_unlink` in POSIX.
             #[allow(async_fn_in_trait)]
             pub fn unlink(name: &str) -> ::core::result::Result<(), ErrorCode> {
                 unsafe {
@@ -5988,14 +5985,14 @@ pub mod posix {
                 }
             }
         }
-        /// The calls that programs make most often, on the number of an object instead of a
-        /// handle, which takes half the time of a call. They never wait, and do not say why
-        /// something could not be done: whoever is told "no" calls the method of the same name,
-        /// which waits or fails with the reason.
+        /// The calls that programs make most often, by the number of an object instead of a
+        /// handle. That takes half the time. These calls never wait, and do not say why they
+        /// did not succeed. Then call the method of the same name, which waits or fails with
+        /// the reason.
         ///
-        /// A number is good as long as its handle is open. It is no capability: numbers count
-        /// for the guest as a whole, so if that is composed of several components, each can use
-        /// what any of them has open. The host's grants are checked as ever.
+        /// A number is valid while its handle is open. It is not a capability: if a guest
+        /// consists of several components, each can use the numbers of all of them. The grants
+        /// of the guest hold as for the methods.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod direct {
             #[used]
@@ -6063,7 +6060,7 @@ pub mod posix {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// As `semaphore.release`; says whether it was done.
+            /// As `semaphore.release`. Returns whether it succeeded.
             #[allow(async_fn_in_trait)]
             pub fn release(semaphore: u32) -> bool {
                 unsafe {
@@ -6082,7 +6079,7 @@ pub mod posix {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// As `semaphore.try-acquire`; says whether it was done.
+            /// As `semaphore.try-acquire`. Returns whether it succeeded.
             #[allow(async_fn_in_trait)]
             pub fn try_acquire(semaphore: u32) -> bool {
                 unsafe {
@@ -6101,7 +6098,7 @@ pub mod posix {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// As `segment.write`; says whether it was done.
+            /// As `segment.write`. Returns whether it succeeded.
             #[allow(async_fn_in_trait)]
             pub fn write(segment: u32, offset: u64, data: &[u8]) -> bool {
                 unsafe {
@@ -6133,7 +6130,7 @@ pub mod posix {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// As `queue.send` that does not wait; says whether it was done.
+            /// As `queue.send` without waiting. Returns whether it succeeded.
             #[allow(async_fn_in_trait)]
             pub fn send(queue: u32, payload: &[u8], priority: u32) -> bool {
                 unsafe {
@@ -6165,10 +6162,10 @@ pub mod posix {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// As `queue.send-batch` that does not wait; gives how many messages it sent, which
-            /// may be fewer than the queue has room for. `messages` are one after the other, of
-            /// each its length, its priority, both as four bytes in little-endian order, and its
-            /// payload.
+            /// As `queue.send-batch` without waiting. Returns how many messages it sent, which
+            /// may be fewer than the queue has room for. `messages` has one message after the
+            /// other, and of each its length, its priority and its payload. Length and priority
+            /// are four bytes each, in little-endian order.
             #[allow(async_fn_in_trait)]
             pub fn send_batch(queue: u32, messages: &[u8]) -> u32 {
                 unsafe {

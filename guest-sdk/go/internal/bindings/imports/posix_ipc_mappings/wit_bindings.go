@@ -15,10 +15,10 @@ import (
 //go:wasmimport posix:ipc/mappings@0.1.0 [resource-drop]mapping
 func resourceDropMapping(handle int32)
 
-// A mapped range of guest addresses. Dropping it unmaps the range; an access
-// after that traps. Only loads, stores and atomics reach a mapping: bulk
-// instructions and host calls that are given its addresses trap. If a peer
-// shrinks the object, an access past its end traps.
+// A mapped range of guest addresses. Dropping it unmaps the range, and later
+// accesses trap. Only loads, stores and atomics reach a mapping: bulk
+// instructions trap, and so do host calls that get one of its addresses. If a
+// peer shrinks the object, an access past its end traps.
 type Mapping struct {
         handle *witRuntime.Handle
 }

@@ -38,8 +38,8 @@ AtomicOperation_Exchange uint8 = 4
 type AtomicOperation = uint8
 
 const (
-        // Somebody woke the waiters, or the wait ended without a cause: look at
-// the word again.
+        // Somebody woke the waiters, or the wait ended without a cause. Check the
+// word again.
 WaitOutcome_Woken uint8 = 0
 // The word did not hold the expected value, so there was no wait. Similar
 // to `EAGAIN` of `futex` on Linux.

@@ -22,8 +22,8 @@ OpenFlags_Exclusive uint8 = 1 << 1
 OpenFlags_Truncate uint8 = 1 << 2
 )
 
-// How to open an object. The bits are this package's own: they do not equal
-// any platform's `O_*` constants.
+// How to open an object. These flags are not the `O_*` constants of any
+// platform.
 type OpenFlags = uint8
 // Permission bits of a new object, similar to `mode_t` in POSIX. Bits
 // outside `0o777` are ignored, and the host's umask applies.
@@ -36,8 +36,8 @@ type Duration = uint64
 const (
         // Read a segment, receive from a queue. Similar to `O_RDONLY` in POSIX.
 Access_Read uint8 = 0
-// Send to a queue; a segment cannot be opened so. Similar to `O_WRONLY`
-// in POSIX.
+// Send to a queue. A segment cannot be opened for writing only. Similar to
+// `O_WRONLY` in POSIX.
 Access_Write uint8 = 1
 // Both. Similar to `O_RDWR` in POSIX.
 Access_ReadWrite uint8 = 2
@@ -46,26 +46,26 @@ Access_ReadWrite uint8 = 2
 type Access = uint8
 
 const (
-// The host has not granted this name, or not this use of it. The answer
-// is the same whether or not the object exists. Similar to `EPERM` in
+// The host did not grant this name, or this use of it. The answer is the
+// same whether or not the object exists. Similar to `EPERM` in
 // POSIX.
 ErrorCode_NotPermitted uint8 = 0
 // The operating system refused access because of the object's owner and
 // mode, or the handle was opened without this direction. Similar to
 // `EACCES` (or `EBADF` for the direction) in POSIX.
 ErrorCode_Access uint8 = 1
-// The object exists already, and `exclusive` was asked for. Similar to
-// `EEXIST` in POSIX.
+// The object exists already, and the call has the flag `exclusive`. Similar
+// to `EEXIST` in POSIX.
 ErrorCode_Exists uint8 = 2
 // No object has this name. Similar to `ENOENT` in POSIX.
 ErrorCode_NoEntry uint8 = 3
-// The call would have had to wait and was asked not to, or the queue's
-// notification is taken. Similar to `EAGAIN` and `EBUSY` in POSIX.
+// The call would have to wait and may not, or somebody else has the queue's
+// notification. Similar to `EAGAIN` and `EBUSY` in POSIX.
 ErrorCode_Busy uint8 = 4
 // The timeout elapsed. Similar to `ETIMEDOUT` in POSIX.
 ErrorCode_TimedOut uint8 = 5
-// The host ended the wait. Nothing was consumed. Similar to `ECANCELED`
-// in POSIX.
+// The host ended the wait, which took nothing. Similar to `ECANCELED` in
+// POSIX.
 ErrorCode_Cancelled uint8 = 6
 // An argument is out of its range, a name is malformed, or the object is
 // not what its name says. Similar to `EINVAL` in POSIX.
@@ -78,8 +78,8 @@ ErrorCode_NameTooLong uint8 = 8
 ErrorCode_MessageTooLong uint8 = 9
 // The semaphore is at its maximum value. Similar to `EOVERFLOW` in POSIX.
 ErrorCode_Overflow uint8 = 10
-// The system has no room for the object: memory, the space of the shared
-// memory file system, the system's limit on queues or open files.
+// The system has no room for the object: no memory, no space in the file
+// system of shared memory, or no more queues or open files.
 // Similar to `ENOSPC`, `ENOMEM` and `EMFILE` in POSIX.
 ErrorCode_NoSpace uint8 = 11
 // The guest has reached a limit that the host set for it.
@@ -87,11 +87,11 @@ ErrorCode_Quota uint8 = 12
 // The object behind the handle is gone. Similar to `EBADF` in POSIX.
 ErrorCode_Closed uint8 = 13
 // The object is shorter than the call needs, for instance because a peer
-// shrank it. Native code would have met `SIGBUS`.
+// shrank it. A native program would get `SIGBUS`.
 ErrorCode_Truncated uint8 = 14
 // The host does not offer this operation for this object.
 ErrorCode_Unsupported uint8 = 15
-// Any other cause, with the operating system's words if there are any.
+// Any other cause, with the operating system's message if there is one.
 ErrorCode_Other uint8 = 16
 )
 
