@@ -14,7 +14,7 @@ SDK_CARGO := --target-dir $(CURDIR)/target/sdk
 
 # Each cargo takes all processors for itself.
 .NOTPARALLEL:
-.PHONY: help demo test check packages deny guests runtimes relay engines bench install setup bindings clean
+.PHONY: help demo test check packages deny guests runtimes relay engines bench docs install setup bindings clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | sort | while IFS="$$(printf '\t')" read -r goal what; do \
@@ -99,6 +99,10 @@ bench: setup ## Guests, native programs and Python side by side; BENCH="--json F
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml
 	. $(TOOLS)/env.sh && POSIX_IPC_BENCH_PYTHON="$${POSIX_IPC_BENCH_PYTHON:-$$POSIX_IPC_PEER_PYTHON}" \
 	cargo bench --bench ipc -- $(BENCH)
+
+docs: ## The pages as a site in target/docs, its links checked; the reference in target/doc
+	tools/build-docs
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib
 
 PREFIX ?= /usr/local
 
