@@ -117,11 +117,6 @@ pub mod command {
     pub use crate::sys::compiled::PrivateFolder;
 }
 
-// The programs of the pages compile.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/embed.md")]
-mod embed {}
-
 pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcView, limit_store};
 pub use error::{Error, ErrorCode};
 pub use host::add_to_linker;

@@ -42,22 +42,22 @@ fn follow(page: &str, prefix: &str, environment: &[(&str, &Path)]) {
     }
     script += "wait\n";
 
-    let path = std::env::var("PATH").unwrap();
     let command = posix_ipc();
     let bin = Path::new(command.get_program()).parent().unwrap();
-    let mut shell = Command::new("sh");
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            shell.env(name, value);
-        }
-    }
+    let path = std::env::var("PATH").unwrap();
+    let mut shell = Command::new("bash");
     shell
         .current_dir(folder.path())
         .env("PATH", format!("{}:{path}", bin.display()))
+        .env("CACHE", value(&command, "XDG_CACHE_HOME"))
         // Nobody else cleans up what the page leaves on purpose.
-        .env("XDG_RUNTIME_DIR", folder.path())
+        .env(
+            "XDG_RUNTIME_DIR",
+            value(&command, "XDG_RUNTIME_DIR").join(names.prefix()),
+        )
         .envs(environment.iter().copied())
         .args(["-c", &script]);
+    std::fs::create_dir_all(value(&shell, "XDG_RUNTIME_DIR")).unwrap();
     let ended = Ended::of(&mut shell);
     for (step, text) in shown {
         let (_, rest) = ended.stdout.split_once(&format!("=== {step}\n")).unwrap();
@@ -72,16 +72,31 @@ fn follow(page: &str, prefix: &str, environment: &[(&str, &Path)]) {
     }
 }
 
-/// One output for all, and no sleep that is too short for a busy machine.
-const PROLOGUE: &str = "exec 2>&1
+/// One output for all. The command's cache is that of the tests, while the tool chains are
+/// where they always are. No sleep is too short for a busy machine, and no wait is for ever.
+const PROLOGUE: &str = r#"exec 2>&1
+export POSIX_IPC_TOOLS="${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}"
+export XDG_CACHE_HOME=$CACHE
 sleep() {
-    command sleep \"$1\"
-    for _ in $(seq 300); do
-        if [ \"$(posix-ipc ls 'OWN*' | wc -l)\" -gt 1 ]; then return; fi
+    command sleep "$1"
+    for _ in {1..300}; do
+        if [[ $(posix-ipc ls 'OWN*' | wc -l) -gt 1 ]]; then return; fi
         command sleep 0.1
     done
 }
-";
+wait() {
+    for job in $(jobs -p); do
+        timeout 60 tail --pid="$job" -f /dev/null
+        kill "$job" 2>/dev/null
+    done
+}
+"#;
+
+fn value(command: &Command, name: &str) -> PathBuf {
+    let mut variables = command.get_envs();
+    let found = variables.find_map(|(own, value)| value.filter(|_| own == name));
+    found.unwrap_or_else(|| panic!("{name} is not set")).into()
+}
 
 /// The name of a file, which its first line starts with: `# worker.py: ...`.
 fn file_name(text: &str) -> &str {
