@@ -2,8 +2,8 @@
 //! atomics, at native speed.
 //!
 //! A guest whose grant says `map` can map an object into its address range, above
-//! its own memory. For that the memories of guests have to be laid out in a certain
-//! way, which is a matter of the engine's configuration:
+//! its own memory. That needs memories with a certain layout, which the engine's
+//! configuration decides:
 //!
 //! ```
 //! use wasmtime::{Config, Engine};
@@ -12,49 +12,49 @@
 //! let mut config = Config::new();
 //! let mappings = Mappings::configure(&mut config);
 //! let engine = Engine::new(&config)?;
-//! // Not needed, but here it fails early and says why.
+//! // Not needed: it makes an unfit engine fail early, and says why.
 //! mappings.check(&engine)?;
 //! let host = IpcHost::builder().mappings(mappings).build();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! With any other engine, or a host that is not told, `map` answers `unsupported` and
-//! everything else works.
+//! With another engine, or without the call of `IpcHostBuilder::mappings`, `map` answers
+//! `unsupported` and everything else works.
 //!
-//! # What an engine with mappings is like
+//! # How does an engine with mappings differ?
 //!
-//! - The memory of a guest grows to 3 GiB less a page of 64 KiB, and not to 4 GiB.
-//! - Guests are instantiated a little more slowly: their memories are filled from
-//!   their data segments, not mapped from an image of them.
+//! - The memory of a guest can grow to 3 GiB less a page of 64 KiB, not to 4 GiB.
+//! - Guests start a little more slowly: the engine fills their memories from data
+//!   segments, and does not map an image of them.
 //! - Memories that declare a maximum below 4 GiB, have 64-bit addresses or a custom
 //!   page size work, but get no mappings.
-//! - A guest compiled for another engine has to be compiled again. Caches keep both.
+//! - A guest that was compiled for another engine has to be compiled again. Caches keep
+//!   both.
 //!
-//! # What a guest can do with a mapping
+//! # What can a guest do with a mapping?
 //!
-//! Loads, stores, atomics and SIMD reach it. Nothing else does: bulk instructions
-//! such as `memory.copy` trap on its addresses, and so does every call that is given
-//! one, to the host or to another component. All of these compare an address with the
-//! length of the memory first, and a mapping lies above it. So no Rust code of the
-//! host ever holds a reference to bytes that a peer may be changing.
+//! Loads, stores, atomics and SIMD reach it. Nothing else does. Bulk instructions such
+//! as `memory.copy` trap on its addresses, and so does every call to the host or to
+//! another component that gets one. All of these first compare an address with the
+//! length of the memory, and a mapping lies above it. So no Rust code of the host ever
+//! holds a reference to bytes that a peer may be changing.
 //!
-//! A guest that touches a mapping of which a peer has shrunk the object is ended with
-//! a trap. [`IpcCtx::explain`](crate::IpcCtx::explain) makes its message say so.
+//! If a peer has shrunk the object, the access of the guest traps.
+//! [`IpcCtx::explain`](crate::IpcCtx::explain) adds the cause to the message.
 //!
-//! A guest with a mapping to a busy object has a clock of high resolution, which helps
-//! it to measure what other code does to the caches. Grant `map` accordingly.
+//! A guest with a mapping to a busy object has a clock of high resolution. It helps the
+//! guest to measure what other code does to the caches. Grant `map` accordingly.
 //!
-//! # Why it can be relied on
+//! # Why is this sound?
 //!
-//! That compiled code reaches past the length of a memory is not documented by
-//! wasmtime. It follows from how memories of 4 GiB are compiled: no length is
-//! compared, and pages without access rights do the rest. So before the first mapping
-//! of an engine is mapped, a small module is compiled and run on that very engine,
-//! which finds out that every kind of access reaches a mapping, that no bulk
-//! instruction does, and that an unmapped one is gone. Where anything differs there
-//! are no mappings. Compiled code carries the settings that matter with it and is
-//! refused by an engine with others, so what holds for that module holds for every
-//! guest of the engine.
+//! wasmtime does not document that compiled code reaches past the length of a memory.
+//! It follows from how it compiles memories of 4 GiB: the code compares no length, and
+//! pages without access rights do the rest. So before the first mapping of an engine, a
+//! self-test compiles and runs a small module on that engine. It checks that every kind
+//! of access reaches a mapping, that no bulk instruction does, and that an unmapped
+//! mapping is gone. If anything differs, there are no mappings. Compiled code carries
+//! the settings that matter, and an engine with other settings refuses it. So what
+//! holds for the module of the self-test holds for every guest of the engine.
 
 use crate::sys::guest_mapping::{Creator, FIRST, Fault, GuestMapping, Region, Registry, Scratch};
 use std::fmt;
@@ -75,12 +75,12 @@ pub struct Mappings {
 type Checked = (EngineWeak, Result<(), UnfitEngine>);
 
 impl Mappings {
-    /// Makes the engines of this configuration fit for mappings.
+    /// Prepares a configuration for engines with mappings.
     ///
-    /// It sets how memories are allocated: by a creator of its own, 4 GiB at a time,
-    /// with a guard of 32 MiB and without images; besides, Cranelift, traps by
-    /// signals, and the proposal of threads, for atomics. Settings that are made
-    /// after it may undo that, and then there are no mappings.
+    /// It sets how engines allocate memories: by our own creator, 4 GiB at a time, with
+    /// a guard of 32 MiB and without images. It also sets Cranelift, traps by signals,
+    /// and the threads proposal, for atomics. Later settings may undo that, and then
+    /// there are no mappings.
     pub fn configure(config: &mut Config) -> Self {
         let registry = Arc::new(Registry::default());
         config
@@ -98,12 +98,12 @@ impl Mappings {
         }
     }
 
-    /// Whether the guests of an engine can have mappings. It is tried out, at the first
-    /// time for each engine, and takes some milliseconds then.
+    /// Checks that guests of an engine can have mappings. The first call for an engine
+    /// runs the self-test, which takes some milliseconds.
     ///
     /// # Errors
     ///
-    /// Why not, in words.
+    /// The error says why guests of this engine cannot have mappings.
     pub fn check(&self, engine: &Engine) -> Result<(), UnfitEngine> {
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         checked.retain(|(engine, _)| engine.upgrade().is_some());
