@@ -53,47 +53,47 @@ pub struct GrantOptions {
     manifest: Option<PathBuf>,
 }
 
-/// How much the guest may hold.
+/// How much the guest may hold. The defaults are in the manual of `quota`.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct QuotaOptions {
-    /// How many handles the guest may have open [default: 256]
+    /// Open handles [default: 256]
     #[arg(long, value_name = "N")]
     max_handles: Option<u64>,
 
-    /// How many objects may exist that the guest created [default: 64]
+    /// Objects that the guest created and that exist [default: 64]
     #[arg(long, value_name = "N")]
     max_created: Option<u64>,
 
-    /// How much shared memory the guest may create, or grow others by [default: 64MiB]
+    /// Bytes of shared memory that the guest created or grew [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     max_shm_bytes: Option<Bytes>,
 
-    /// How large the queues that the guest created may be together [default: 256KiB]
+    /// Bytes of queues that the guest created [default: 256KiB]
     #[arg(long, value_name = "SIZE")]
     max_mq_bytes: Option<Bytes>,
 
-    /// How long a message of a queue may be that the guest opens [default: 64KiB]
+    /// Bytes of one message [default: 64KiB]
     #[arg(long, value_name = "SIZE")]
     max_message_size: Option<Bytes>,
 
-    /// How many pollables the guest may hold [default: 1024]
+    /// Pollables [default: 1024]
     #[arg(long, value_name = "N")]
     max_pollables: Option<u64>,
 
-    /// How many objects the guest may map into its memory [default: 64]
+    /// Objects mapped into the guest's memory [default: 64]
     #[arg(long, value_name = "N")]
     max_mappings: Option<u64>,
 
-    /// How large the objects that the guest maps may be together [default: 1GiB]
+    /// Bytes of the objects mapped into the guest's memory [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     max_mapping_bytes: Option<Bytes>,
 
-    /// How much memory of its own the guest may have [default: 1GiB]
+    /// Bytes of the guest's own memory [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     max_memory: Option<Bytes>,
 
-    /// How long one wait of the guest may take, as in 500ms, 10s, 2min [default: no limit]
+    /// The longest single wait [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     max_wait: Option<Duration>,
 }
