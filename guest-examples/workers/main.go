@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"time"
 
-	ipc "posixipc"
+	ipc "github.com/posix-ipc/posix-ipc/guest-sdk/go"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 	pillPriority = 0
 )
 
-var limits = &ipc.QueueLimits{MaxMessages: 4, MaxMessageSize: 8}
+var limits = ipc.QueueLimits{MaxMessages: 4, MaxMessageSize: 8}
 
 func main() {
 	var err error
@@ -48,13 +48,13 @@ func main() {
 }
 
 func boss(prefix string, tasks, workers int) error {
-	results, err := ipc.OpenQueue(prefix+".results", ipc.Create|ipc.Exclusive, 0o600, ipc.ReadOnly, limits)
+	results, err := ipc.OpenQueue(prefix+".results", ipc.CreateNew, ipc.ReadOnly, limits)
 	if err != nil {
 		return err
 	}
 	defer ipc.UnlinkQueue(prefix + ".results")
 	// Last, because workers wait for it.
-	queue, err := ipc.OpenQueue(prefix+".tasks", ipc.Create|ipc.Exclusive, 0o600, ipc.WriteOnly, limits)
+	queue, err := ipc.OpenQueue(prefix+".tasks", ipc.CreateNew, ipc.WriteOnly, limits)
 	if err != nil {
 		return err
 	}
@@ -96,15 +96,15 @@ func boss(prefix string, tasks, workers int) error {
 }
 
 func work(prefix string) error {
-	queue, err := ipc.OpenQueue(prefix+".tasks", 0, 0, ipc.ReadOnly, nil)
+	queue, err := ipc.OpenQueue(prefix+".tasks", ipc.ReadOnly)
 	for errors.Is(err, ipc.ErrNotExist) {
 		time.Sleep(time.Millisecond)
-		queue, err = ipc.OpenQueue(prefix+".tasks", 0, 0, ipc.ReadOnly, nil)
+		queue, err = ipc.OpenQueue(prefix+".tasks", ipc.ReadOnly)
 	}
 	if err != nil {
 		return err
 	}
-	results, err := ipc.OpenQueue(prefix+".results", 0, 0, ipc.WriteOnly, nil)
+	results, err := ipc.OpenQueue(prefix+".results", ipc.WriteOnly)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,6 @@
 // collected. The use of a handle after Close panics.
 //
 // Calls without a timeout wait for ever, and the timeouts of the others are measured on
-// the monotonic clock. While a call waits, the guest's other goroutines wait too: they
-// share its one thread. To wait for several things at once, use [Poll].
+// the monotonic clock. While a goroutine waits, others run, and timers fire. To wait for
+// several things at once, use [Poll].
 package posixipc

@@ -1,18 +1,18 @@
 package posixipc
 
 import (
-	"bytes"
 	"io/fs"
+	"os"
 	"strings"
 
-	queues "posixipc/internal/bindings/imports/posix_ipc_message_queue"
-	types "posixipc/internal/bindings/imports/posix_ipc_types"
-	"posixipc/internal/wit/runtime"
-	wit "posixipc/internal/wit/types"
+	types "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_types"
+	"github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/runtime"
+	wit "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/types"
 )
 
-// Errno is the cause of an error. Compare with [errors.Is]; those that the package io/fs
-// has a name for are that error too, as in errors.Is(err, fs.ErrNotExist).
+// Errno is the cause of an error. Compare with [errors.Is]; those that the standard library
+// has a name for are that error too, as in errors.Is(err, fs.ErrNotExist) and
+// errors.Is(err, os.ErrDeadlineExceeded).
 type Errno uint8
 
 const (
@@ -99,6 +99,8 @@ func (e Errno) Is(target error) bool {
 		return e == ErrInvalid
 	case fs.ErrClosed:
 		return e == ErrClosed
+	case os.ErrDeadlineExceeded:
+		return e == ErrTimedOut
 	}
 	return false
 }
@@ -114,7 +116,7 @@ type Error struct {
 	Name string
 	// Err is the cause.
 	Err Errno
-	// Detail has the system's words where the cause says less than they do.
+	// Detail says more than the cause does, where there is more to say.
 	Detail string
 }
 
@@ -133,6 +135,28 @@ func (e *Error) Unwrap() error { return e.Err }
 // Timeout reports whether time ran out.
 func (e *Error) Timeout() bool { return e.Err.Timeout() }
 
+// invalid is an argument that the host need not be asked about.
+func invalid(op, name, detail string) error {
+	return &Error{Op: op, Name: name, Err: ErrInvalid, Detail: detail}
+}
+
+// explained says what is wrong with a name, where that is why a call failed.
+func explained(err error) error {
+	failed, ok := err.(*Error)
+	if !ok || failed.Err != ErrInvalid || failed.Detail != "" {
+		return err
+	}
+	switch name := failed.Name; {
+	case !strings.HasPrefix(name, "/"):
+		failed.Detail = "a name starts with a slash: \"/" + name + "\""
+	case strings.Contains(name[1:], "/"):
+		failed.Detail = "a name has no slash but the first"
+	case len(name) == 1:
+		failed.Detail = "a name has something behind its slash"
+	}
+	return err
+}
+
 func failure(op, name string, code types.ErrorCode) error {
 	err := &Error{Op: op, Name: name, Err: Errno(code.Tag())}
 	if code.Tag() == types.ErrorCode_Other {
@@ -148,27 +172,20 @@ func enter(op string) string {
 	return op
 }
 
-// value turns the result of a call into Go's two, and ends the call.
+// value turns the result of a call into Go's two, and ends the call. What is made of bytes
+// in the host's memory has to be copied before that: see [copied].
 func value[T any](op, name string, result wit.Result[T, types.ErrorCode]) (T, error) {
+	return copied(op, name, result, func(made T) T { return made })
+}
+
+// copied is value with a function that copies what was made.
+func copied[T, U any](op, name string, result wit.Result[T, types.ErrorCode], copy func(T) U) (U, error) {
 	defer runtime.Leave()
 	if result.IsErr() {
-		var none T
+		var none U
 		return none, failure(op, name, result.Err())
 	}
-	made := result.Ok()
-	switch made := any(&made).(type) {
-	case *[]byte:
-		*made = bytes.Clone(*made)
-	case *queues.Message:
-		made.Payload = bytes.Clone(made.Payload)
-	case *[]queues.Message:
-		all := make([]queues.Message, len(*made))
-		for i, message := range *made {
-			all[i] = queues.Message{Payload: bytes.Clone(message.Payload), Priority: message.Priority}
-		}
-		*made = all
-	}
-	return made, nil
+	return copy(result.Ok()), nil
 }
 
 // done is value for calls that return nothing.

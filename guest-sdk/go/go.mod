@@ -1,3 +1,3 @@
-module posixipc
+module github.com/posix-ipc/posix-ipc/guest-sdk/go
 
-go 1.24
+go 1.26

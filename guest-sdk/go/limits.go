@@ -1,7 +1,7 @@
 package posixipc
 
 import (
-	raw "posixipc/internal/bindings/imports/posix_ipc_limits"
+	raw "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_limits"
 )
 
 // The running system's limits, which can change while the guest runs.

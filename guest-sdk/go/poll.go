@@ -1,17 +1,18 @@
 package posixipc
 
 import (
-	"errors"
+	"context"
+	"time"
 
-	types "posixipc/internal/bindings/imports/posix_ipc_types"
-	wasi "posixipc/internal/bindings/imports/wasi_io_poll"
-	"posixipc/internal/wit/runtime"
-	wit "posixipc/internal/wit/types"
+	types "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_types"
+	wasi "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/wasi_io_poll"
+	wit "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/types"
 )
 
 // Pollable is something to wait for.
 type Pollable struct {
-	raw *wasi.Pollable
+	raw    *wasi.Pollable
+	closed bool
 }
 
 func pollable(op, name string, result wit.Result[*wasi.Pollable, types.ErrorCode]) (*Pollable, error) {
@@ -19,53 +20,52 @@ func pollable(op, name string, result wit.Result[*wasi.Pollable, types.ErrorCode
 	if err != nil {
 		return nil, err
 	}
-	return &Pollable{made}, nil
+	return &Pollable{raw: made}, nil
 }
 
 // Ready reports whether it is ready, without waiting.
 func (p *Pollable) Ready() bool { return p.raw.Ready() }
 
 // Wait waits until it is ready.
-func (p *Pollable) Wait() { p.raw.Block() }
+func (p *Pollable) Wait() { Poll(p) }
 
 // Close frees it.
 func (p *Pollable) Close() error {
+	p.closed = true
 	p.raw.Drop()
 	return nil
 }
 
 // Poll waits until at least one is ready, and returns the indices of all that are.
 func Poll(pollables ...*Pollable) []int {
+	ready, _ := pollAll(forever, pollables)
+	return ready
+}
+
+// PollTimeout is Poll that returns nothing if the time is up first.
+func PollTimeout(timeout time.Duration, pollables ...*Pollable) []int {
+	ready, _ := pollAll(atMost(timeout), pollables)
+	return ready
+}
+
+// PollContext is Poll that fails with the context's error once that is done.
+func PollContext(ctx context.Context, pollables ...*Pollable) ([]int, error) {
+	return pollAll(until(ctx), pollables)
+}
+
+func pollAll(limit limit, pollables []*Pollable) (ready []int, err error) {
 	if len(pollables) == 0 {
+		return nil, nil
+	}
+	attempt := func(most time.Duration) error {
+		if ready = poll(pollables, most); len(ready) == 0 {
+			return ErrBusy
+		}
 		return nil
 	}
-	all := make([]*wasi.Pollable, len(pollables))
-	for i, p := range pollables {
-		all[i] = p.raw
+	err = limit.first(attempt)
+	if hasToWait(err) {
+		err = limit.wait(err, operation{op: "poll", attempt: attempt, pollables: pollables})
 	}
-	runtime.Enter()
-	defer runtime.Leave()
-	ready := wasi.Poll(all)
-	indices := make([]int, len(ready))
-	for i, index := range ready {
-		indices[i] = int(index)
-	}
-	return indices
-}
-
-// unlessBusy is for the calls that do not wait: false in place of [ErrBusy].
-func unlessBusy(err error) (bool, error) {
-	if errors.Is(err, ErrBusy) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// notBusy is for the calls with a timeout, of which one of 0 fails with [ErrTimedOut] too.
-func notBusy(err error) error {
-	var failed *Error
-	if errors.As(err, &failed) && failed.Err == ErrBusy {
-		failed.Err = ErrTimedOut
-	}
-	return err
+	return ready, err
 }

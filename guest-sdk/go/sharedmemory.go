@@ -1,16 +1,17 @@
 package posixipc
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"math"
 	"time"
 
-	raw "posixipc/internal/bindings/imports/posix_ipc_shared_memory"
-	types "posixipc/internal/bindings/imports/posix_ipc_types"
-	mappings "posixipc/internal/bindings/imports/posix_ipc_mappings"
-	"posixipc/internal/wit/runtime"
-	wit "posixipc/internal/wit/types"
+	mappings "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_mappings"
+	raw "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_shared_memory"
+	types "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_types"
+	wit "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/types"
 )
 
 // Segment is an object of shared memory. It is an [io.ReaderAt] and an [io.WriterAt].
@@ -18,50 +19,55 @@ import (
 // Others may change the bytes, and the size, at any time. Reads and writes copy, and
 // concurrent ones can tear each other; the atomics cannot be torn.
 type Segment struct {
-	raw  *raw.Segment
-	name string
+	raw    *raw.Segment
+	name   string
+	number number
+	closed bool
 }
 
-// OpenSegment opens a segment, and with [Create] makes it, of size 0, if it does not
-// exist; perm is for a new one. shm_open.
-func OpenSegment(name string, flag Flag, perm fs.FileMode, access Access) (*Segment, error) {
-	return openSegment(name, flag, perm, wit.None[uint64](), access)
-}
-
-// OpenSegmentSize is OpenSegment and sets the size, of a new segment and of an old one.
-// shm_open and ftruncate.
-func OpenSegmentSize(name string, flag Flag, perm fs.FileMode, size int64) (*Segment, error) {
-	if size < 0 {
-		return nil, &Error{Op: "open", Name: name, Err: ErrInvalid}
+// OpenSegment opens a segment, which must exist unless an option is [Create] or [CreateNew].
+// A new one has the size 0 unless an option is its [Size]. shm_open and ftruncate.
+func OpenSegment(name string, options ...SegmentOption) (*Segment, error) {
+	o := collect(options, SegmentOption.segment)
+	size := wit.None[uint64]()
+	if o.size != nil {
+		if err := o.size.check("open", name); err != nil {
+			return nil, err
+		}
+		size = wit.Some(uint64(*o.size))
 	}
-	return openSegment(name, flag, perm, wit.Some(uint64(size)), ReadWrite)
+	opened, err := value(enter("open"), name, raw.SegmentOpen(name, uint8(o.flag), o.mode, size, uint8(o.access)))
+	if err != nil {
+		return nil, explained(err)
+	}
+	return &Segment{raw: opened, name: name, number: segmentNumber(opened.Handle())}, nil
 }
 
-func openSegment(name string, flag Flag, perm fs.FileMode, size wit.Option[uint64], access Access) (*Segment, error) {
-	opened, err := value(enter("open"), name, raw.SegmentOpen(name, uint8(flag), mode(perm), size, uint8(access)))
-	if err != nil {
+// NewUniqueSegment makes a segment under a name that nobody has: the prefix, which starts
+// with a slash, and random letters and digits behind it.
+func NewUniqueSegment(prefix string, options ...SegmentOption) (*Segment, error) {
+	o := collect(options, SegmentOption.segment)
+	if err := o.unique(prefix); err != nil {
 		return nil, err
 	}
-	return &Segment{opened, name}, nil
-}
-
-// NewSegment makes a segment under a name that nobody has: the prefix, which starts with a
-// slash, and random letters and digits behind it.
-func NewSegment(prefix string, perm fs.FileMode, size int64) (*Segment, error) {
-	if size < 0 {
-		return nil, &Error{Op: "create", Name: prefix, Err: ErrInvalid}
+	size := uint64(0)
+	if o.size != nil {
+		if err := o.size.check("create", prefix); err != nil {
+			return nil, err
+		}
+		size = uint64(*o.size)
 	}
-	opened, err := value(enter("create"), prefix, raw.SegmentCreateUnique(prefix, mode(perm), uint64(size)))
+	opened, err := value(enter("create"), prefix, raw.SegmentCreateUnique(prefix, o.mode, size))
 	if err != nil {
-		return nil, err
+		return nil, explained(err)
 	}
-	return &Segment{opened, text(opened.Name)}, nil
+	return &Segment{raw: opened, name: text(opened.Name), number: segmentNumber(opened.Handle())}, nil
 }
 
 // UnlinkSegment removes the name. The memory goes when its last handle is closed.
 // shm_unlink.
 func UnlinkSegment(name string) error {
-	return done(enter("unlink"), name, raw.Unlink(name))
+	return explained(done(enter("unlink"), name, raw.Unlink(name)))
 }
 
 // Name returns the name under which the guest knows it.
@@ -81,8 +87,8 @@ func (s *Segment) Size() (int64, error) {
 
 // Truncate sets the size in bytes; new bytes are zero. ftruncate.
 func (s *Segment) Truncate(size int64) error {
-	if size < 0 {
-		return &Error{Op: "truncate", Name: s.name, Err: ErrInvalid}
+	if err := Size(size).check("truncate", s.name); err != nil {
+		return err
 	}
 	return done(enter("truncate"), s.name, s.raw.Resize(uint64(size)))
 }
@@ -90,8 +96,8 @@ func (s *Segment) Truncate(size int64) error {
 // ReadAt fills the buffer from an offset. It returns fewer bytes only together with an
 // error: [io.EOF] where the segment ends.
 func (s *Segment) ReadAt(buffer []byte, offset int64) (int, error) {
-	if offset < 0 {
-		return 0, &Error{Op: "read", Name: s.name, Err: ErrInvalid}
+	if err := checkOffset("read", s.name, offset); err != nil {
+		return 0, err
 	}
 	n := 0
 	for n < len(buffer) {
@@ -111,20 +117,22 @@ func (s *Segment) ReadAt(buffer []byte, offset int64) (int, error) {
 const longestRead = 1 << 20
 
 func (s *Segment) read(buffer []byte, offset uint64) (int, error) {
-	runtime.Enter()
-	defer runtime.Leave()
-	result := s.raw.Read(offset, min(uint64(len(buffer)), longestRead))
-	if result.IsErr() {
-		return 0, failure("read", s.name, result.Err())
+	if read, ok := s.number.readInto(s.raw.Handle(), offset, buffer); ok {
+		return read, nil
 	}
-	return copy(buffer, result.Ok()), nil
+	op := enter("read")
+	read := s.raw.Read(offset, min(uint64(len(buffer)), longestRead))
+	return copied(op, s.name, read, func(bytes []byte) int { return copy(buffer, bytes) })
 }
 
 // WriteAt writes bytes at an offset. A segment never grows by it: if it is too short,
 // nothing past its end is written, and the error is [ErrTruncated].
 func (s *Segment) WriteAt(bytes []byte, offset int64) (int, error) {
-	if offset < 0 {
-		return 0, &Error{Op: "write", Name: s.name, Err: ErrInvalid}
+	if err := checkOffset("write", s.name, offset); err != nil {
+		return 0, err
+	}
+	if s.number.write(s.raw.Handle(), uint64(offset), bytes) {
+		return len(bytes), nil
 	}
 	if err := done(enter("write"), s.name, s.raw.Write(uint64(offset), bytes)); err != nil {
 		return 0, err
@@ -136,24 +144,32 @@ func (s *Segment) WriteAt(bytes []byte, offset int64) (int, error) {
 // many bytes. Where the guest may run inside of another component that provides this
 // interface, use ReadAt: such a one receives a copy of the buffer.
 func (s *Segment) ReadInto(buffer []byte, offset int64) (int, error) {
-	if offset < 0 {
-		return 0, &Error{Op: "read", Name: s.name, Err: ErrInvalid}
+	if err := checkOffset("read", s.name, offset); err != nil {
+		return 0, err
 	}
 	n, err := value(enter("read"), s.name, s.raw.ReadInto(uint64(offset), buffer))
 	return int(n), err
+}
+
+func checkOffset(op, name string, offset int64) error {
+	if offset < 0 {
+		return invalid(op, name, fmt.Sprintf("the offset %d is negative", offset))
+	}
+	return nil
 }
 
 // Map asks for a part of the segment in the guest's address range. The offset is a
 // multiple of the page size.
 func (s *Segment) Map(offset, length int64, access Access) (*Mapping, error) {
 	if offset < 0 || length < 0 {
-		return nil, &Error{Op: "map", Name: s.name, Err: ErrInvalid}
+		return nil, invalid("map", s.name, fmt.Sprintf("the range of %d bytes at %d is negative", length, offset))
 	}
 	return mapping(enter("map"), s.name, s.raw.Map(probe, uint64(offset), uint64(length), uint8(access)))
 }
 
 // Close closes the handle.
 func (s *Segment) Close() error {
+	s.closed = true
 	s.raw.Drop()
 	return nil
 }
@@ -217,21 +233,33 @@ func (w Uint32) CompareAndSwap(old, new uint32) (bool, error) {
 }
 
 // Wait waits while the word has the expected value, until somebody wakes it; false says
-// that it had another value, so there was no wait. Look at the word again after it.
-// FUTEX_WAIT.
+// that it had another value, so there was no wait, or that it changed while this goroutine
+// waited beside others. Look at the word again after it. FUTEX_WAIT.
 func (w Uint32) Wait(expected uint32) (bool, error) {
 	return w.wait(expected, forever)
 }
 
 // WaitTimeout is Wait that fails with [ErrTimedOut] after some time.
 func (w Uint32) WaitTimeout(expected uint32, timeout time.Duration) (bool, error) {
-	woken, err := w.wait(expected, atMost(timeout))
-	return woken, notBusy(err)
+	return w.wait(expected, atMost(timeout))
 }
 
-func (w Uint32) wait(expected uint32, timeout wit.Option[uint64]) (bool, error) {
-	outcome, err := value(enter("wait"), w.s.name, w.s.raw.Wait(w.offset, expected, timeout))
-	return err == nil && outcome == raw.WaitOutcome_Woken, err
+// WaitContext is Wait that fails with the context's error once that is done.
+func (w Uint32) WaitContext(ctx context.Context, expected uint32) (bool, error) {
+	return w.wait(expected, until(ctx))
+}
+
+func (w Uint32) wait(expected uint32, limit limit) (woken bool, err error) {
+	attempt := func(most time.Duration) error {
+		outcome, err := value(enter("wait"), w.s.name, w.s.raw.Wait(w.offset, expected, nanoseconds(most)))
+		woken = err == nil && outcome == raw.WaitOutcome_Woken
+		return err
+	}
+	err = limit.first(attempt)
+	if hasToWait(err) {
+		err = limit.wait(err, operation{op: "wait", name: w.s.name, attempt: attempt, closed: &w.s.closed})
+	}
+	return woken, err
 }
 
 // Wake wakes up to count of those who wait for the word, guests and native programs, and
@@ -329,3 +357,8 @@ var (
 	_ io.ReaderAt = (*Segment)(nil)
 	_ io.WriterAt = (*Segment)(nil)
 )
+
+// clamp makes a size of the host's one of Go's.
+func clamp(size uint64) int64 {
+	return int64(min(size, math.MaxInt64))
+}

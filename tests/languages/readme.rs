@@ -84,7 +84,7 @@ fn c() {
 
 #[test]
 fn go() {
-    let module = file("go/go.mod", "module worker\n\ngo 1.24\n");
+    let module = file("go/go.mod", "module worker\n\ngo 1.26\n");
     file("go/main.go", &program("go"));
     component_works(guest_go(module.parent().unwrap()));
 }

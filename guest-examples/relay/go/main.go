@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"time"
 
-	ipc "posixipc"
+	ipc "github.com/posix-ipc/posix-ipc/guest-sdk/go"
 )
 
 const (
@@ -147,21 +147,21 @@ func (s stage) freeSlot(inSlot *[slots]uint32) (uint32, error) {
 }
 
 func produce(prefix string, count uint32) error {
-	room, err := ipc.OpenSemaphore(prefix+".room", ipc.Create|ipc.Exclusive, 0o600, slots)
+	room, err := ipc.OpenSemaphore(prefix+".room", ipc.CreateNew, ipc.Value(slots))
 	if err != nil {
 		return err
 	}
-	lock, err := ipc.OpenSemaphore(prefix+".lock", ipc.Create|ipc.Exclusive, 0o600, 1)
+	lock, err := ipc.OpenSemaphore(prefix+".lock", ipc.CreateNew, ipc.Value(1))
 	if err != nil {
 		return err
 	}
-	memory, err := ipc.OpenSegmentSize(prefix+".slots", ipc.Create|ipc.Exclusive, 0o600, size)
+	memory, err := ipc.OpenSegment(prefix+".slots", ipc.CreateNew, ipc.Size(size))
 	if err != nil {
 		return err
 	}
 	// The queue comes last: where it is, the others are.
-	limits := &ipc.QueueLimits{MaxMessages: 8, MaxMessageSize: 16}
-	jobs, err := ipc.OpenQueue(prefix+".jobs", ipc.Create|ipc.Exclusive, 0o600, ipc.WriteOnly, limits)
+	limits := ipc.QueueLimits{MaxMessages: 8, MaxMessageSize: 16}
+	jobs, err := ipc.OpenQueue(prefix+".jobs", ipc.CreateNew, ipc.WriteOnly, limits)
 	if err != nil {
 		return err
 	}
@@ -224,22 +224,22 @@ func consume(prefix string) error {
 	var jobs *ipc.Queue
 	for {
 		var err error
-		if jobs, err = ipc.OpenQueue(prefix+".jobs", 0, 0, ipc.ReadOnly, nil); err == nil {
+		if jobs, err = ipc.OpenQueue(prefix+".jobs", ipc.ReadOnly); err == nil {
 			break
 		} else if !errors.Is(err, ipc.ErrNotExist) {
 			return err
 		}
 		time.Sleep(time.Millisecond)
 	}
-	room, err := ipc.OpenSemaphore(prefix+".room", 0, 0, 0)
+	room, err := ipc.OpenSemaphore(prefix + ".room")
 	if err != nil {
 		return err
 	}
-	lock, err := ipc.OpenSemaphore(prefix+".lock", 0, 0, 0)
+	lock, err := ipc.OpenSemaphore(prefix + ".lock")
 	if err != nil {
 		return err
 	}
-	memory, err := ipc.OpenSegment(prefix+".slots", 0, 0, ipc.ReadWrite)
+	memory, err := ipc.OpenSegment(prefix + ".slots")
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,9 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// The packages that the world is made of, in the order of their dependencies.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("io.wit", include_str!("../../../wit/deps/io.wit")),
+    ("clocks.wit", include_str!("../../wit/deps/clocks.wit")),
     ("posix-ipc.wit", include_str!("../../../wit/posix-ipc.wit")),
     (
         "cli.wit",
@@ -21,7 +22,8 @@ const PACKAGES: [(&str, &str); 4] = [
     (
         "guest.wit",
         "package posix-ipc:guest; \
-         world guest { include posix:ipc/imports@0.1.0; export wasi:cli/run@0.2.12; }",
+         world guest { include posix:ipc/imports@0.1.0; \
+         import wasi:clocks/monotonic-clock@0.2.12; export wasi:cli/run@0.2.12; }",
     ),
 ];
 
@@ -37,6 +39,8 @@ fn main() -> Result<()> {
 
 fn componentize(mut core: Vec<u8>) -> Result<Vec<u8>> {
     let mut resolve = Resolve::default();
+    // What the core module does not import is left out.
+    resolve.features.insert("direct".to_owned());
     let mut last = None;
     for (name, text) in PACKAGES {
         last = Some(resolve.push_str(name, text)?);

@@ -1,3 +1,7 @@
 module kinds
 
-go 1.24
+go 1.26
+
+require github.com/posix-ipc/posix-ipc/guest-sdk/go v0.0.0
+
+replace github.com/posix-ipc/posix-ipc/guest-sdk/go => ../../../guest-sdk/go

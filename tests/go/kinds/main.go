@@ -19,7 +19,7 @@ import (
 	"time"
 	"unsafe"
 
-	ipc "posixipc"
+	ipc "github.com/posix-ipc/posix-ipc/guest-sdk/go"
 )
 
 func main() {
@@ -72,20 +72,20 @@ func fails(err error, cause error) {
 
 func semaphores(prefix string) {
 	name := prefix + ".gate"
-	_, err := ipc.OpenSemaphore(name, 0, 0, 0)
+	_, err := ipc.OpenSemaphore(name)
 	fails(err, ipc.ErrNotExist)
 	fails(err, fs.ErrNotExist)
 	want("text", err.Error() == "open "+name+": no such object")
-	gate := must(ipc.OpenSemaphore(name, ipc.Create|ipc.Exclusive, 0o640, 1))
-	_, err = ipc.OpenSemaphore(name, ipc.Create|ipc.Exclusive, 0o640, 1)
+	gate := must(ipc.OpenSemaphore(name, ipc.CreateNew, ipc.Mode(0o640), ipc.Value(1)))
+	_, err = ipc.OpenSemaphore(name, ipc.CreateNew, ipc.Mode(0o640), ipc.Value(1))
 	fails(err, ipc.ErrExists)
 	fails(err, fs.ErrExist)
-	_, err = ipc.OpenSemaphore("/elsewhere", 0, 0, 0)
+	_, err = ipc.OpenSemaphore("/elsewhere")
 	fails(err, ipc.ErrNotPermitted)
 	fails(err, fs.ErrPermission)
-	_, err = ipc.OpenSemaphore("no slash", 0, 0, 0)
+	_, err = ipc.OpenSemaphore("no slash")
 	fails(err, ipc.ErrInvalid)
-	_, err = ipc.OpenSemaphore("/"+strings.Repeat("x", 300), 0, 0, 0)
+	_, err = ipc.OpenSemaphore("/" + strings.Repeat("x", 300))
 	fails(err, ipc.ErrNameTooLong)
 
 	want("name", gate.Name() == name)
@@ -96,6 +96,7 @@ func semaphores(prefix string) {
 	start := time.Now()
 	err = gate.AcquireTimeout(20 * time.Millisecond)
 	fails(err, ipc.ErrTimedOut)
+	fails(err, os.ErrDeadlineExceeded)
 	want("timeout", os.IsTimeout(err) && time.Since(start) >= 20*time.Millisecond)
 	fails(gate.AcquireTimeout(0), ipc.ErrTimedOut)
 	fails(gate.AcquireTimeout(-time.Second), ipc.ErrTimedOut)
@@ -112,7 +113,7 @@ func semaphores(prefix string) {
 	want("given back", must(gate.Value()) == 1)
 	_, err = gate.Map()
 	want("map", err == nil || errors.Is(err, ipc.ErrUnsupported) || errors.Is(err, ipc.ErrNotPermitted))
-	full := must(ipc.NewSemaphore(prefix+".", 0o600, ipc.SemaphoreValueMax()))
+	full := must(ipc.NewUniqueSemaphore(prefix+".", ipc.Value(ipc.SemaphoreValueMax())))
 	want("unique", strings.HasPrefix(full.Name(), prefix+".") && len(full.Name()) > len(prefix)+8)
 	fails(full.Release(), ipc.ErrOverflow)
 	check(ipc.UnlinkSemaphore(full.Name()))
@@ -125,7 +126,7 @@ func semaphores(prefix string) {
 
 func segments(prefix string) {
 	name := prefix + ".memory"
-	memory := must(ipc.OpenSegmentSize(name, ipc.Create|ipc.Exclusive, 0o600, 10000))
+	memory := must(ipc.OpenSegment(name, ipc.CreateNew, ipc.Size(10000)))
 	want("size", must(memory.Size()) == 10000 && must(memory.Mode()) == 0o600)
 	_, err := memory.WriteAt([]byte("hello"), 9995)
 	check(err)
@@ -141,7 +142,7 @@ func segments(prefix string) {
 	n, err = memory.ReadInto(buffer[:5], 9995)
 	want("read into", err == nil && n == 5 || errors.Is(err, ipc.ErrUnsupported))
 
-	reader := must(ipc.OpenSegment(name, 0, 0, ipc.ReadOnly))
+	reader := must(ipc.OpenSegment(name, ipc.ReadOnly))
 	_, err = reader.WriteAt([]byte("x"), 0)
 	fails(err, ipc.ErrAccess)
 	check(reader.Close())
@@ -172,7 +173,7 @@ func segments(prefix string) {
 	want("map", err != nil)
 	check(memory.Close())
 	check(ipc.UnlinkSegment(name))
-	unique := must(ipc.NewSegment(prefix+".", 0o600, 1<<20))
+	unique := must(ipc.NewUniqueSegment(prefix+".", ipc.Size(1<<20)))
 	large := make([]byte, 1<<20)
 	for i := range large {
 		large[i] = byte(i * 7)
@@ -187,7 +188,7 @@ func segments(prefix string) {
 
 func queues(prefix string) {
 	name := prefix + ".queue"
-	queue := must(ipc.OpenQueue(name, ipc.Create, 0o600, ipc.ReadWrite, &ipc.QueueLimits{MaxMessages: 3, MaxMessageSize: 50}))
+	queue := must(ipc.OpenQueue(name, ipc.Create, ipc.QueueLimits{MaxMessages: 3, MaxMessageSize: 50}))
 	attributes := must(queue.Attributes())
 	want("attributes", attributes.MaxMessages == 3 && attributes.MaxMessageSize == 50 && attributes.Messages == 0)
 	want("mode", must(queue.Mode()) == 0o600 && queue.Name() == name)
@@ -222,7 +223,7 @@ func queues(prefix string) {
 	fails(err, ipc.ErrTimedOut)
 	want("sent", must(queue.SendBatchTimeout(append(rest, rest...), 0)) == 3)
 	want("none sent", must(queue.SendBatch(nil)) == 0)
-	reader := must(ipc.OpenQueue(name, 0, 0, ipc.ReadOnly, nil))
+	reader := must(ipc.OpenQueue(name, ipc.ReadOnly))
 	fails(reader.Send(nil, 0), ipc.ErrAccess)
 	check(reader.Close())
 	check(queue.Close())
@@ -242,16 +243,16 @@ func limits() {
 func peer(prefix string) {
 	// What the peer makes last.
 	for {
-		if _, err := ipc.OpenQueue(prefix+".answers", 0, 0, ipc.WriteOnly, nil); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := ipc.OpenQueue(prefix+".answers", ipc.WriteOnly); !errors.Is(err, fs.ErrNotExist) {
 			check(err)
 			break
 		}
 		time.Sleep(time.Millisecond)
 	}
-	gate := must(ipc.OpenSemaphore(prefix+".gate", 0, 0, 0))
-	memory := must(ipc.OpenSegment(prefix+".memory", 0, 0, ipc.ReadWrite))
-	asked := must(ipc.OpenQueue(prefix+".asked", 0, 0, ipc.ReadOnly, nil))
-	answers := must(ipc.OpenQueue(prefix+".answers", 0, 0, ipc.WriteOnly, nil))
+	gate := must(ipc.OpenSemaphore(prefix + ".gate"))
+	memory := must(ipc.OpenSegment(prefix + ".memory"))
+	asked := must(ipc.OpenQueue(prefix+".asked", ipc.ReadOnly))
+	answers := must(ipc.OpenQueue(prefix+".answers", ipc.WriteOnly))
 	for {
 		message := must(asked.ReceiveTimeout(30 * time.Second))
 		if len(message.Payload) == 0 {
@@ -314,8 +315,8 @@ func heap() {
 // What the host passes is asked for in the middle of a call: no collection may begin then,
 // and nothing of it may stay.
 func churn(prefix string) {
-	memory := must(ipc.OpenSegmentSize(prefix+".memory", ipc.Create, 0o600, 1<<20))
-	queue := must(ipc.OpenQueue(prefix+".queue", ipc.Create, 0o600, ipc.ReadWrite, &ipc.QueueLimits{MaxMessages: 4, MaxMessageSize: 8192}))
+	memory := must(ipc.OpenSegment(prefix+".memory", ipc.Create, ipc.Size(1<<20)))
+	queue := must(ipc.OpenQueue(prefix+".queue", ipc.Create, ipc.QueueLimits{MaxMessages: 4, MaxMessageSize: 8192}))
 	check(ipc.UnlinkSegment(prefix + ".memory"))
 	check(ipc.UnlinkQueue(prefix + ".queue"))
 	pattern := make([]byte, 1<<20)

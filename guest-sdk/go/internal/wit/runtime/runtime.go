@@ -2,10 +2,7 @@
 // passes between the guest and the host.
 package runtime
 
-import (
-	"runtime"
-	"unsafe"
-)
+import "unsafe"
 
 // Handle is the number of a resource, until it is taken.
 type Handle struct {
@@ -24,6 +21,9 @@ func (h *Handle) Use() int32 {
 	return h.number
 }
 
+// IsOpen reports whether there is a number.
+func (h *Handle) IsOpen() bool { return h.number != 0 }
+
 // Take returns the number, and leaves none.
 func (h *Handle) Take() int32 {
 	number := h.Use()
@@ -41,21 +41,10 @@ func (h *Handle) TakeOrNil() int32 {
 // Set gives a number to a handle that has none.
 func (h *Handle) Set(number int32) { h.number = number }
 
-// Allocate makes memory for what a call passes to the host.
-func Allocate(pinner *runtime.Pinner, size, align uintptr) unsafe.Pointer {
-	if size == 0 {
-		return nil
-	}
-	// The collector's memory is aligned to what it is made of.
-	memory := unsafe.Pointer(unsafe.SliceData(make([]uint64, (size+7)/8)))
-	pinner.Pin(memory)
-	return memory
-}
-
-// The memory for what the host passes to the guest is not the collector's. The host asks
-// for it in the middle of a call, when the guest must not call anything in turn, and a
-// collection looks at the clock. So it comes from an arena, and what is in it is copied
-// by those who made the call before they leave.
+// The memory for what passes is not the collector's. The host asks for it in the middle of
+// a call, when the guest must not call anything in turn, and a collection looks at the
+// clock. So it comes from an arena, and what is in it is copied by those who made the call
+// before they leave.
 
 const (
 	page  = 64 << 10
@@ -81,19 +70,10 @@ func Leave() {
 	}
 }
 
-//go:linkname sbrk runtime.sbrk
-func sbrk(size uintptr) unsafe.Pointer
-
-// The host may ask before Go's runtime has started, and within every call. Nothing here may
-// allocate, grow the stack or let another goroutine run.
+// Allocate makes memory for what a call passes to the host, until the call is left.
 //
 //go:nosplit
-//go:wasmexport cabi_realloc
-func reallocate(old unsafe.Pointer, oldSize, align, size uintptr) unsafe.Pointer {
-	if oldSize != 0 {
-		// The host never changes its mind about a size.
-		*(*byte)(nil) = 0
-	}
+func Allocate(size, align uintptr) unsafe.Pointer {
 	at := (arena.next + align - 1) &^ (align - 1)
 	if arena.start == 0 || at+size > arena.end {
 		// The old one is lost, but each is twice as long as the one before.
@@ -105,3 +85,16 @@ func reallocate(old unsafe.Pointer, oldSize, align, size uintptr) unsafe.Pointer
 	arena.next = at + size
 	return unsafe.Pointer(at)
 }
+
+// Keep has the bytes that a call is given be in the collector's memory, which never moves,
+// as a stack does.
+func Keep(bytes unsafe.Pointer) {
+	if never {
+		kept = bytes
+	}
+}
+
+var (
+	never bool
+	kept  unsafe.Pointer
+)

@@ -7,16 +7,13 @@
 package posix_ipc_limits
 
 import (
-        "posixipc/internal/bindings/imports/posix_ipc_message_queue"
-witRuntime "posixipc/internal/wit/runtime"
+        "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_message_queue"
+witRuntime "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/runtime"
 "unsafe"
-"runtime"
 )
 
 type QueueLimits = posix_ipc_message_queue.QueueLimits
 
-//go:wasmimport posix:ipc/limits@0.1.0 semaphore-value-max
-func wasm_import_semaphore_value_max() int32
 
 
 func SemaphoreValueMax() uint32 {
@@ -27,8 +24,6 @@ return uint32(result)
 
 }
 
-//go:wasmimport posix:ipc/limits@0.1.0 queue-priority-max
-func wasm_import_queue_priority_max() int32
 
 
 func QueuePriorityMax() uint32 {
@@ -39,38 +34,28 @@ return uint32(result)
 
 }
 
-//go:wasmimport posix:ipc/limits@0.1.0 queue-defaults
-func wasm_import_queue_defaults(arg0 uintptr) 
 
 
 func QueueDefaults() posix_ipc_message_queue.QueueLimits {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, 8, 4))
+        
+        returnArea := uintptr(witRuntime.Allocate(8, 4))
         wasm_import_queue_defaults(returnArea)
 result := posix_ipc_message_queue.QueueLimits{MaxMessages: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(returnArea), 0))), MaxMessageSize: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))};
 return result
 
 }
 
-//go:wasmimport posix:ipc/limits@0.1.0 queue-maximums
-func wasm_import_queue_maximums(arg0 uintptr) 
 
 
 func QueueMaximums() posix_ipc_message_queue.QueueLimits {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, 8, 4))
+        
+        returnArea := uintptr(witRuntime.Allocate(8, 4))
         wasm_import_queue_maximums(returnArea)
 result := posix_ipc_message_queue.QueueLimits{MaxMessages: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(returnArea), 0))), MaxMessageSize: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))};
 return result
 
 }
 
-//go:wasmimport posix:ipc/limits@0.1.0 page-size
-func wasm_import_page_size() int32
 
 
 func PageSize() uint32 {

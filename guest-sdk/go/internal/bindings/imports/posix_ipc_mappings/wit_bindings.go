@@ -7,13 +7,11 @@
 package posix_ipc_mappings
 
 import (
-        witRuntime "posixipc/internal/wit/runtime"
+        witRuntime "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/runtime"
 "runtime"
 )
 
 
-//go:wasmimport posix:ipc/mappings@0.1.0 [resource-drop]mapping
-func resourceDropMapping(handle int32)
 
 // A mapped range of guest addresses. Dropping it unmaps the range, and later
 // accesses trap. Only loads, stores and atomics reach a mapping: bulk
@@ -60,8 +58,6 @@ func MappingFromBorrowHandle(handleValue int32) *Mapping {
 }
 
 
-//go:wasmimport posix:ipc/mappings@0.1.0 [method]mapping.address
-func wasm_import_method_mapping_address(arg0 int32) int64
 
 
 func (self *Mapping) Address() uint64 {
@@ -72,8 +68,6 @@ return uint64(result)
 
 }
 
-//go:wasmimport posix:ipc/mappings@0.1.0 [method]mapping.length
-func wasm_import_method_mapping_length(arg0 int32) int64
 
 
 func (self *Mapping) Length() uint64 {

@@ -7,10 +7,10 @@
 package posix_ipc_message_queue
 
 import (
-        "posixipc/internal/bindings/imports/posix_ipc_types"
-"posixipc/internal/bindings/imports/wasi_io_poll"
-witRuntime "posixipc/internal/wit/runtime"
-witTypes "posixipc/internal/wit/types"
+        "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_types"
+"github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/wasi_io_poll"
+witRuntime "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/runtime"
+witTypes "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/types"
 "unsafe"
 "runtime"
 )
@@ -47,8 +47,6 @@ Payload []uint8
 Priority uint32
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [resource-drop]queue
-func resourceDropQueue(handle int32)
 
 // An open message queue. Dropping it closes it, similar to `mq_close` in
 // POSIX.
@@ -93,8 +91,6 @@ func QueueFromBorrowHandle(handleValue int32) *Queue {
 }
 
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [resource-drop]notification
-func resourceDropNotification(handle int32)
 
 // A registration for the arrival of a message. Dropping it cancels it.
 type Notification struct {
@@ -138,17 +134,13 @@ func NotificationFromBorrowHandle(handleValue int32) *Notification {
 }
 
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [static]queue.open
-func wasm_import_static_queue_open(arg0 uintptr, arg1 uint32, arg2 int32, arg3 int32, arg4 int32, arg5 int32, arg6 int32, arg7 int32, arg8 uintptr) 
 
 
 func QueueOpen(name string, flags posix_ipc_types.OpenFlags, mode uint32, access posix_ipc_types.Access, limits witTypes.Option[QueueLimits]) witTypes.Result[*Queue, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         utf8 := unsafe.Pointer(unsafe.StringData(name))
-pinner.Pin(utf8)
+witRuntime.Keep(utf8)
 var option int32
 var option0 int32
 var option1 int32
@@ -269,17 +261,13 @@ return result3
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [static]queue.create-unique
-func wasm_import_static_queue_create_unique(arg0 uintptr, arg1 uint32, arg2 int32, arg3 int32, arg4 int32, arg5 int32, arg6 uintptr) 
 
 
 func QueueCreateUnique(prefix string, mode uint32, limits witTypes.Option[QueueLimits]) witTypes.Result[*Queue, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         utf8 := unsafe.Pointer(unsafe.StringData(prefix))
-pinner.Pin(utf8)
+witRuntime.Keep(utf8)
 var option int32
 var option0 int32
 var option1 int32
@@ -400,15 +388,11 @@ return result3
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.name
-func wasm_import_method_queue_name(arg0 int32, arg1 uintptr) 
 
 
 func (self *Queue) Name() string {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (2*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((2*4), 4))
         wasm_import_method_queue_name((self).Handle(), returnArea)
 value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))
 result := value;
@@ -416,15 +400,11 @@ return result
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.mode
-func wasm_import_method_queue_mode(arg0 int32, arg1 uintptr) 
 
 
 func (self *Queue) Mode() witTypes.Result[uint32, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_queue_mode((self).Handle(), returnArea)
 var result witTypes.Result[uint32, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -527,15 +507,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.attributes
-func wasm_import_method_queue_attributes(arg0 int32, arg1 uintptr) 
 
 
 func (self *Queue) Attributes() witTypes.Result[Attributes, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_queue_attributes((self).Handle(), returnArea)
 var result witTypes.Result[Attributes, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -638,17 +614,13 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.send
-func wasm_import_method_queue_send(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 int32, arg5 int64, arg6 uintptr) 
 
 
 func (self *Queue) Send(payload []uint8, priority uint32, timeout witTypes.Option[uint64]) witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         data := unsafe.Pointer(unsafe.SliceData(payload))
-pinner.Pin(data)
+witRuntime.Keep(data)
 var option int32
 var option0 int64
 switch timeout.Tag() {
@@ -766,15 +738,11 @@ return result2
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.receive
-func wasm_import_method_queue_receive(arg0 int32, arg1 int32, arg2 int64, arg3 uintptr) 
 
 
 func (self *Queue) Receive(timeout witTypes.Option[uint64]) witTypes.Result[Message, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         var option int32
 var option0 int64
 switch timeout.Tag() {
@@ -893,22 +861,18 @@ return result3
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.send-batch
-func wasm_import_method_queue_send_batch(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int32, arg4 int64, arg5 uintptr) 
 
 
 func (self *Queue) SendBatch(messages []Message, timeout witTypes.Option[uint64]) witTypes.Result[uint32, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         slice := messages
 length := uint32(len(slice))
-result := witRuntime.Allocate(pinner, uintptr(length * (3*4)), 4)
+result := witRuntime.Allocate(uintptr(length * (3*4)), 4)
 for index, element := range slice {
         base := unsafe.Add(result, index * (3*4))
         data := unsafe.Pointer(unsafe.SliceData((element).Payload))
-pinner.Pin(data)
+witRuntime.Keep(data)
 *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).Payload)))
 *(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(data)))
 *(*int32)(unsafe.Add(unsafe.Pointer(base), (2*4))) = int32((element).Priority)
@@ -1032,15 +996,11 @@ return result3
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.receive-batch
-func wasm_import_method_queue_receive_batch(arg0 int32, arg1 int32, arg2 int32, arg3 int64, arg4 uintptr) 
 
 
 func (self *Queue) ReceiveBatch(max uint32, timeout witTypes.Option[uint64]) witTypes.Result[[]Message, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         var option int32
 var option0 int64
 switch timeout.Tag() {
@@ -1166,15 +1126,11 @@ return result4
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.subscribe-readable
-func wasm_import_method_queue_subscribe_readable(arg0 int32, arg1 uintptr) 
 
 
 func (self *Queue) SubscribeReadable() witTypes.Result[*wasi_io_poll.Pollable, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_queue_subscribe_readable((self).Handle(), returnArea)
 var result witTypes.Result[*wasi_io_poll.Pollable, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1277,15 +1233,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.subscribe-writable
-func wasm_import_method_queue_subscribe_writable(arg0 int32, arg1 uintptr) 
 
 
 func (self *Queue) SubscribeWritable() witTypes.Result[*wasi_io_poll.Pollable, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_queue_subscribe_writable((self).Handle(), returnArea)
 var result witTypes.Result[*wasi_io_poll.Pollable, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1388,15 +1340,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]queue.request-notification
-func wasm_import_method_queue_request_notification(arg0 int32, arg1 uintptr) 
 
 
 func (self *Queue) RequestNotification() witTypes.Result[*Notification, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_queue_request_notification((self).Handle(), returnArea)
 var result witTypes.Result[*Notification, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1499,8 +1447,6 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]notification.delivered
-func wasm_import_method_notification_delivered(arg0 int32) int32
 
 
 func (self *Notification) Delivered() bool {
@@ -1511,15 +1457,11 @@ return (result != 0)
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 [method]notification.subscribe
-func wasm_import_method_notification_subscribe(arg0 int32, arg1 uintptr) 
 
 
 func (self *Notification) Subscribe() witTypes.Result[*wasi_io_poll.Pollable, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_notification_subscribe((self).Handle(), returnArea)
 var result witTypes.Result[*wasi_io_poll.Pollable, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1622,17 +1564,13 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/message-queue@0.1.0 unlink
-func wasm_import_unlink(arg0 uintptr, arg1 uint32, arg2 uintptr) 
 
 
 func Unlink(name string) witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         utf8 := unsafe.Pointer(unsafe.StringData(name))
-pinner.Pin(utf8)
+witRuntime.Keep(utf8)
 wasm_import_unlink(uintptr(utf8), uint32(len(name)), returnArea)
 var result witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {

@@ -7,11 +7,11 @@
 package posix_ipc_semaphore
 
 import (
-        "posixipc/internal/bindings/imports/posix_ipc_mappings"
-"posixipc/internal/bindings/imports/posix_ipc_types"
-"posixipc/internal/bindings/imports/wasi_io_poll"
-witRuntime "posixipc/internal/wit/runtime"
-witTypes "posixipc/internal/wit/types"
+        "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_mappings"
+"github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_types"
+"github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/wasi_io_poll"
+witRuntime "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/runtime"
+witTypes "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/types"
 "unsafe"
 "runtime"
 )
@@ -23,8 +23,6 @@ type Duration = uint64
 type ErrorCode = posix_ipc_types.ErrorCode
 type Mapping = posix_ipc_mappings.Mapping
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [resource-drop]semaphore
-func resourceDropSemaphore(handle int32)
 
 // An open named semaphore. Dropping it closes it, similar to `sem_close` in
 // POSIX.
@@ -69,17 +67,13 @@ func SemaphoreFromBorrowHandle(handleValue int32) *Semaphore {
 }
 
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [static]semaphore.open
-func wasm_import_static_semaphore_open(arg0 uintptr, arg1 uint32, arg2 int32, arg3 int32, arg4 int32, arg5 uintptr) 
 
 
 func SemaphoreOpen(name string, flags posix_ipc_types.OpenFlags, mode uint32, initialValue uint32) witTypes.Result[*Semaphore, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         utf8 := unsafe.Pointer(unsafe.StringData(name))
-pinner.Pin(utf8)
+witRuntime.Keep(utf8)
 wasm_import_static_semaphore_open(uintptr(utf8), uint32(len(name)), int32(flags), int32(mode), int32(initialValue), returnArea)
 var result witTypes.Result[*Semaphore, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -182,17 +176,13 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [static]semaphore.create-unique
-func wasm_import_static_semaphore_create_unique(arg0 uintptr, arg1 uint32, arg2 int32, arg3 int32, arg4 uintptr) 
 
 
 func SemaphoreCreateUnique(prefix string, mode uint32, initialValue uint32) witTypes.Result[*Semaphore, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         utf8 := unsafe.Pointer(unsafe.StringData(prefix))
-pinner.Pin(utf8)
+witRuntime.Keep(utf8)
 wasm_import_static_semaphore_create_unique(uintptr(utf8), uint32(len(prefix)), int32(mode), int32(initialValue), returnArea)
 var result witTypes.Result[*Semaphore, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -295,15 +285,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [method]semaphore.name
-func wasm_import_method_semaphore_name(arg0 int32, arg1 uintptr) 
 
 
 func (self *Semaphore) Name() string {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (2*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((2*4), 4))
         wasm_import_method_semaphore_name((self).Handle(), returnArea)
 value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))
 result := value;
@@ -311,8 +297,6 @@ return result
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [method]semaphore.mode
-func wasm_import_method_semaphore_mode(arg0 int32) int32
 
 
 func (self *Semaphore) Mode() uint32 {
@@ -323,15 +307,11 @@ return uint32(result)
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [method]semaphore.value
-func wasm_import_method_semaphore_value(arg0 int32, arg1 uintptr) 
 
 
 func (self *Semaphore) Value() witTypes.Result[uint32, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_semaphore_value((self).Handle(), returnArea)
 var result witTypes.Result[uint32, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -434,15 +414,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [method]semaphore.try-acquire
-func wasm_import_method_semaphore_try_acquire(arg0 int32, arg1 uintptr) 
 
 
 func (self *Semaphore) TryAcquire() witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_semaphore_try_acquire((self).Handle(), returnArea)
 var result witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -545,15 +521,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [method]semaphore.acquire
-func wasm_import_method_semaphore_acquire(arg0 int32, arg1 int32, arg2 int64, arg3 uintptr) 
 
 
 func (self *Semaphore) Acquire(timeout witTypes.Option[uint64]) witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         var option int32
 var option0 int64
 switch timeout.Tag() {
@@ -671,15 +643,11 @@ return result2
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [method]semaphore.release
-func wasm_import_method_semaphore_release(arg0 int32, arg1 uintptr) 
 
 
 func (self *Semaphore) Release() witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_semaphore_release((self).Handle(), returnArea)
 var result witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -782,15 +750,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [method]semaphore.subscribe
-func wasm_import_method_semaphore_subscribe(arg0 int32, arg1 uintptr) 
 
 
 func (self *Semaphore) Subscribe() witTypes.Result[*wasi_io_poll.Pollable, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_semaphore_subscribe((self).Handle(), returnArea)
 var result witTypes.Result[*wasi_io_poll.Pollable, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -893,17 +857,13 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 [method]semaphore.map
-func wasm_import_method_semaphore_map(arg0 int32, arg1 uintptr, arg2 uint32, arg3 uintptr) 
 
 
 func (self *Semaphore) Map(probe []uint8) witTypes.Result[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         data := unsafe.Pointer(unsafe.SliceData(probe))
-pinner.Pin(data)
+witRuntime.Keep(data)
 wasm_import_method_semaphore_map((self).Handle(), uintptr(data), uint32(len(probe)), returnArea)
 var result witTypes.Result[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1006,17 +966,13 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/semaphore@0.1.0 unlink
-func wasm_import_unlink(arg0 uintptr, arg1 uint32, arg2 uintptr) 
 
 
 func Unlink(name string) witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         utf8 := unsafe.Pointer(unsafe.StringData(name))
-pinner.Pin(utf8)
+witRuntime.Keep(utf8)
 wasm_import_unlink(uintptr(utf8), uint32(len(name)), returnArea)
 var result witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {

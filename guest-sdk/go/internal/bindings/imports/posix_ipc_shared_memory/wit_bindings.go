@@ -7,10 +7,10 @@
 package posix_ipc_shared_memory
 
 import (
-        "posixipc/internal/bindings/imports/posix_ipc_mappings"
-"posixipc/internal/bindings/imports/posix_ipc_types"
-witRuntime "posixipc/internal/wit/runtime"
-witTypes "posixipc/internal/wit/types"
+        "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_mappings"
+"github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/bindings/imports/posix_ipc_types"
+witRuntime "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/runtime"
+witTypes "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/types"
 "unsafe"
 "runtime"
 )
@@ -48,8 +48,6 @@ WaitOutcome_NotEqual uint8 = 1
 // How a wait on a word ended when it did not fail.
 type WaitOutcome = uint8
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [resource-drop]segment
-func resourceDropSegment(handle int32)
 
 // An open shared-memory object. Dropping it closes it.
 type Segment struct {
@@ -93,17 +91,13 @@ func SegmentFromBorrowHandle(handleValue int32) *Segment {
 }
 
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [static]segment.open
-func wasm_import_static_segment_open(arg0 uintptr, arg1 uint32, arg2 int32, arg3 int32, arg4 int32, arg5 int64, arg6 int32, arg7 uintptr) 
 
 
 func SegmentOpen(name string, flags posix_ipc_types.OpenFlags, mode uint32, size witTypes.Option[uint64], access posix_ipc_types.Access) witTypes.Result[*Segment, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         utf8 := unsafe.Pointer(unsafe.StringData(name))
-pinner.Pin(utf8)
+witRuntime.Keep(utf8)
 var option int32
 var option0 int64
 switch size.Tag() {
@@ -221,17 +215,13 @@ return result2
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [static]segment.create-unique
-func wasm_import_static_segment_create_unique(arg0 uintptr, arg1 uint32, arg2 int32, arg3 int64, arg4 uintptr) 
 
 
 func SegmentCreateUnique(prefix string, mode uint32, size uint64) witTypes.Result[*Segment, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         utf8 := unsafe.Pointer(unsafe.StringData(prefix))
-pinner.Pin(utf8)
+witRuntime.Keep(utf8)
 wasm_import_static_segment_create_unique(uintptr(utf8), uint32(len(prefix)), int32(mode), int64(size), returnArea)
 var result witTypes.Result[*Segment, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -334,15 +324,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.name
-func wasm_import_method_segment_name(arg0 int32, arg1 uintptr) 
 
 
 func (self *Segment) Name() string {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (2*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((2*4), 4))
         wasm_import_method_segment_name((self).Handle(), returnArea)
 value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))
 result := value;
@@ -350,15 +336,11 @@ return result
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.mode
-func wasm_import_method_segment_mode(arg0 int32, arg1 uintptr) 
 
 
 func (self *Segment) Mode() witTypes.Result[uint32, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_segment_mode((self).Handle(), returnArea)
 var result witTypes.Result[uint32, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -461,15 +443,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.size
-func wasm_import_method_segment_size(arg0 int32, arg1 uintptr) 
 
 
 func (self *Segment) Size() witTypes.Result[uint64, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (8+4*4), 8))
+        
+        returnArea := uintptr(witRuntime.Allocate((8+4*4), 8))
         wasm_import_method_segment_size((self).Handle(), returnArea)
 var result witTypes.Result[uint64, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -572,15 +550,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.resize
-func wasm_import_method_segment_resize(arg0 int32, arg1 int64, arg2 uintptr) 
 
 
 func (self *Segment) Resize(size uint64) witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_segment_resize((self).Handle(), int64(size), returnArea)
 var result witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -683,15 +657,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.read
-func wasm_import_method_segment_read(arg0 int32, arg1 int64, arg2 int64, arg3 uintptr) 
 
 
 func (self *Segment) Read(offset uint64, length uint64) witTypes.Result[[]uint8, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_segment_read((self).Handle(), int64(offset), int64(length), returnArea)
 var result witTypes.Result[[]uint8, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -795,17 +765,13 @@ return result1
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.write
-func wasm_import_method_segment_write(arg0 int32, arg1 int64, arg2 uintptr, arg3 uint32, arg4 uintptr) 
 
 
 func (self *Segment) Write(offset uint64, data []uint8) witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         data0 := unsafe.Pointer(unsafe.SliceData(data))
-pinner.Pin(data0)
+witRuntime.Keep(data0)
 wasm_import_method_segment_write((self).Handle(), int64(offset), uintptr(data0), uint32(len(data)), returnArea)
 var result witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -908,17 +874,13 @@ return result1
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.read-into
-func wasm_import_method_segment_read_into(arg0 int32, arg1 int64, arg2 uintptr, arg3 uint32, arg4 uintptr) 
 
 
 func (self *Segment) ReadInto(offset uint64, buffer []uint8) witTypes.Result[uint64, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (8+4*4), 8))
+        
+        returnArea := uintptr(witRuntime.Allocate((8+4*4), 8))
         data := unsafe.Pointer(unsafe.SliceData(buffer))
-pinner.Pin(data)
+witRuntime.Keep(data)
 wasm_import_method_segment_read_into((self).Handle(), int64(offset), uintptr(data), uint32(len(buffer)), returnArea)
 var result witTypes.Result[uint64, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1021,15 +983,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.atomic-load-u32
-func wasm_import_method_segment_atomic_load_u32(arg0 int32, arg1 int64, arg2 uintptr) 
 
 
 func (self *Segment) AtomicLoadU32(offset uint64) witTypes.Result[uint32, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_segment_atomic_load_u32((self).Handle(), int64(offset), returnArea)
 var result witTypes.Result[uint32, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1132,15 +1090,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.atomic-store-u32
-func wasm_import_method_segment_atomic_store_u32(arg0 int32, arg1 int64, arg2 int32, arg3 uintptr) 
 
 
 func (self *Segment) AtomicStoreU32(offset uint64, value uint32) witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_segment_atomic_store_u32((self).Handle(), int64(offset), int32(value), returnArea)
 var result witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1243,15 +1197,11 @@ return result1
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.atomic-rmw-u32
-func wasm_import_method_segment_atomic_rmw_u32(arg0 int32, arg1 int64, arg2 int32, arg3 int32, arg4 uintptr) 
 
 
 func (self *Segment) AtomicRmwU32(offset uint64, operation AtomicOperation, operand uint32) witTypes.Result[uint32, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_segment_atomic_rmw_u32((self).Handle(), int64(offset), int32(operation), int32(operand), returnArea)
 var result witTypes.Result[uint32, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1354,15 +1304,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.atomic-compare-exchange-u32
-func wasm_import_method_segment_atomic_compare_exchange_u32(arg0 int32, arg1 int64, arg2 int32, arg3 int32, arg4 uintptr) 
 
 
 func (self *Segment) AtomicCompareExchangeU32(offset uint64, expected uint32, replacement uint32) witTypes.Result[uint32, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_segment_atomic_compare_exchange_u32((self).Handle(), int64(offset), int32(expected), int32(replacement), returnArea)
 var result witTypes.Result[uint32, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1465,15 +1411,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.atomic-load-u64
-func wasm_import_method_segment_atomic_load_u64(arg0 int32, arg1 int64, arg2 uintptr) 
 
 
 func (self *Segment) AtomicLoadU64(offset uint64) witTypes.Result[uint64, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (8+4*4), 8))
+        
+        returnArea := uintptr(witRuntime.Allocate((8+4*4), 8))
         wasm_import_method_segment_atomic_load_u64((self).Handle(), int64(offset), returnArea)
 var result witTypes.Result[uint64, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1576,15 +1518,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.atomic-store-u64
-func wasm_import_method_segment_atomic_store_u64(arg0 int32, arg1 int64, arg2 int64, arg3 uintptr) 
 
 
 func (self *Segment) AtomicStoreU64(offset uint64, value uint64) witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_segment_atomic_store_u64((self).Handle(), int64(offset), int64(value), returnArea)
 var result witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1687,15 +1625,11 @@ return result1
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.atomic-rmw-u64
-func wasm_import_method_segment_atomic_rmw_u64(arg0 int32, arg1 int64, arg2 int32, arg3 int64, arg4 uintptr) 
 
 
 func (self *Segment) AtomicRmwU64(offset uint64, operation AtomicOperation, operand uint64) witTypes.Result[uint64, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (8+4*4), 8))
+        
+        returnArea := uintptr(witRuntime.Allocate((8+4*4), 8))
         wasm_import_method_segment_atomic_rmw_u64((self).Handle(), int64(offset), int32(operation), int64(operand), returnArea)
 var result witTypes.Result[uint64, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1798,15 +1732,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.atomic-compare-exchange-u64
-func wasm_import_method_segment_atomic_compare_exchange_u64(arg0 int32, arg1 int64, arg2 int64, arg3 int64, arg4 uintptr) 
 
 
 func (self *Segment) AtomicCompareExchangeU64(offset uint64, expected uint64, replacement uint64) witTypes.Result[uint64, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (8+4*4), 8))
+        
+        returnArea := uintptr(witRuntime.Allocate((8+4*4), 8))
         wasm_import_method_segment_atomic_compare_exchange_u64((self).Handle(), int64(offset), int64(expected), int64(replacement), returnArea)
 var result witTypes.Result[uint64, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -1909,15 +1839,11 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.wait
-func wasm_import_method_segment_wait(arg0 int32, arg1 int64, arg2 int32, arg3 int32, arg4 int64, arg5 uintptr) 
 
 
 func (self *Segment) Wait(offset uint64, expected uint32, timeout witTypes.Option[uint64]) witTypes.Result[WaitOutcome, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         var option int32
 var option0 int64
 switch timeout.Tag() {
@@ -2035,15 +1961,11 @@ return result2
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.notify
-func wasm_import_method_segment_notify(arg0 int32, arg1 int64, arg2 int32, arg3 uintptr) 
 
 
 func (self *Segment) Notify(offset uint64, count uint32) witTypes.Result[uint32, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         wasm_import_method_segment_notify((self).Handle(), int64(offset), int32(count), returnArea)
 var result witTypes.Result[uint32, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -2146,17 +2068,13 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 [method]segment.map
-func wasm_import_method_segment_map(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int64, arg4 int64, arg5 int32, arg6 uintptr) 
 
 
 func (self *Segment) Map(probe []uint8, offset uint64, length uint64, access posix_ipc_types.Access) witTypes.Result[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         data := unsafe.Pointer(unsafe.SliceData(probe))
-pinner.Pin(data)
+witRuntime.Keep(data)
 wasm_import_method_segment_map((self).Handle(), uintptr(data), uint32(len(probe)), int64(offset), int64(length), int32(access), returnArea)
 var result witTypes.Result[*posix_ipc_mappings.Mapping, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
@@ -2259,17 +2177,13 @@ return result0
 
 }
 
-//go:wasmimport posix:ipc/shared-memory@0.1.0 unlink
-func wasm_import_unlink(arg0 uintptr, arg1 uint32, arg2 uintptr) 
 
 
 func Unlink(name string) witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode] {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (5*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((5*4), 4))
         utf8 := unsafe.Pointer(unsafe.StringData(name))
-pinner.Pin(utf8)
+witRuntime.Keep(utf8)
 wasm_import_unlink(uintptr(utf8), uint32(len(name)), returnArea)
 var result witTypes.Result[witTypes.Unit, posix_ipc_types.ErrorCode]
 switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {

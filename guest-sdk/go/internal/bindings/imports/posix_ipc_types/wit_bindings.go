@@ -7,7 +7,7 @@
 package posix_ipc_types
 
 import (
-        witTypes "posixipc/internal/wit/types"
+        witTypes "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/types"
 )
 
 

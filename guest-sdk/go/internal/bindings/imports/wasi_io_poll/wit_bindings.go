@@ -7,14 +7,12 @@
 package wasi_io_poll
 
 import (
-        witRuntime "posixipc/internal/wit/runtime"
+        witRuntime "github.com/posix-ipc/posix-ipc/guest-sdk/go/internal/wit/runtime"
 "unsafe"
 "runtime"
 )
 
 
-//go:wasmimport wasi:io/poll@0.2.12 [resource-drop]pollable
-func resourceDropPollable(handle int32)
 
 // `pollable` represents a single I/O event which may be ready, or not.
 type Pollable struct {
@@ -58,8 +56,6 @@ func PollableFromBorrowHandle(handleValue int32) *Pollable {
 }
 
 
-//go:wasmimport wasi:io/poll@0.2.12 [method]pollable.ready
-func wasm_import_method_pollable_ready(arg0 int32) int32
 
 
 func (self *Pollable) Ready() bool {
@@ -70,8 +66,6 @@ return (result != 0)
 
 }
 
-//go:wasmimport wasi:io/poll@0.2.12 [method]pollable.block
-func wasm_import_method_pollable_block(arg0 int32) 
 
 
 func (self *Pollable) Block()  {
@@ -81,18 +75,14 @@ func (self *Pollable) Block()  {
 
 }
 
-//go:wasmimport wasi:io/poll@0.2.12 poll
-func wasm_import_poll(arg0 uintptr, arg1 uint32, arg2 uintptr) 
 
 
 func Poll(in []*Pollable) []uint32 {
-        pinner := &runtime.Pinner{}
-defer pinner.Unpin()
-
-        returnArea := uintptr(witRuntime.Allocate(pinner, (2*4), 4))
+        
+        returnArea := uintptr(witRuntime.Allocate((2*4), 4))
         slice := in
 length := uint32(len(slice))
-result := witRuntime.Allocate(pinner, uintptr(length * 4), 4)
+result := witRuntime.Allocate(uintptr(length * 4), 4)
 for index, element := range slice {
         base := unsafe.Add(result, index * 4)
         *(*int32)(unsafe.Add(unsafe.Pointer(base), 0)) = (element).Handle()

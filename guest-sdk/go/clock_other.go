@@ -1,0 +1,5 @@
+//go:build !wasm
+
+package posixipc
+
+func subscribeDuration(uint64) int32 { return 0 }

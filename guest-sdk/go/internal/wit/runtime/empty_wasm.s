@@ -1,0 +1,1 @@
+// Allows the functions without a body, which are the runtime's.
