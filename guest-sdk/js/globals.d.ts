@@ -41,6 +41,11 @@ declare function setInterval<A extends unknown[]>(callback: (...args: A) => void
 declare function clearTimeout(id: number | undefined): void;
 declare function clearInterval(id: number | undefined): void;
 
+declare function queueMicrotask(callback: () => void): void;
+/** Base64 of a string whose characters are bytes. */
+declare function btoa(data: string): string;
+declare function atob(data: string): string;
+
 declare class TextEncoder {
     readonly encoding: "utf-8";
     encode(text?: string): Uint8Array<ArrayBuffer>;
@@ -52,6 +57,49 @@ declare class TextDecoder {
     readonly fatal: boolean;
     readonly ignoreBOM: boolean;
     decode(data?: ArrayBuffer | ArrayBufferView): string;
+}
+
+/** What goes wrong in the engine itself, as when memory runs out. */
+declare class InternalError extends Error {}
+
+declare class DOMException extends Error {
+    constructor(message?: string, name?: string);
+    readonly code: number;
+}
+
+declare class Event {
+    constructor(type: string);
+    readonly type: string;
+    readonly target: EventTarget | null;
+}
+
+type EventListener = ((event: Event) => void) | { handleEvent(event: Event): void };
+
+declare class EventTarget {
+    addEventListener(type: string, listener: EventListener | null, options?: { once?: boolean }): void;
+    removeEventListener(type: string, listener: EventListener | null): void;
+    dispatchEvent(event: Event): boolean;
+}
+
+/** Tells waits that nobody is interested in them any more. */
+declare class AbortSignal extends EventTarget {
+    private constructor();
+    /** One that is aborted already. */
+    static abort(reason?: unknown): AbortSignal;
+    /** One that is aborted after so many milliseconds. */
+    static timeout(time: number): AbortSignal;
+    /** One that is aborted as soon as one of others is. */
+    static any(signals: Iterable<AbortSignal>): AbortSignal;
+    readonly aborted: boolean;
+    /** An `AbortError`, unless `abort` was given something else. */
+    readonly reason: any;
+    onabort: ((event: Event) => void) | null;
+    throwIfAborted(): void;
+}
+
+declare class AbortController {
+    readonly signal: AbortSignal;
+    abort(reason?: unknown): void;
 }
 
 interface ImportMeta {

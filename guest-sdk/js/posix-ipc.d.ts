@@ -11,8 +11,8 @@
  * - Closing an object never removes it. Objects are closed at the end of a `using`
  *   declaration, and when nothing refers to them any more. The names that a script created
  *   are removed by the host when it ends, unless the grant says `keep`.
- * - An argument of a wrong type is a `TypeError`, one out of its range a `RangeError`. What
- *   the host answers is an {@link IpcError}, and all functions can throw one.
+ * - An argument of a wrong type is a `TypeError`, as is an option of an unknown name; one out of
+ *   its range is a `RangeError`. What the host answers is an {@link IpcError}, and all functions can throw one.
  */
 declare module "posix-ipc" {
     // ---- errors ------------------------------------------------------------------------
@@ -97,6 +97,12 @@ declare module "posix-ipc" {
         timeout?: number | undefined;
     }
 
+    /** How long a promise may wait, while other code of the script runs. */
+    export interface AsyncWaitOptions extends WaitOptions {
+        /** Ends the wait: the promise fails with the signal's reason. Nothing was consumed. */
+        signal?: AbortSignal | undefined;
+    }
+
     /** What the options of new objects of all kinds have. */
     export interface CreateOptions {
         /** Permission bits of a new object, less the host's umask. 0o600 by default. */
@@ -138,6 +144,8 @@ declare module "posix-ipc" {
         readonly value: number;
         /** Takes it, waiting until the value is above 0, as `sem_wait`, `sem_timedwait`. */
         acquire(options?: WaitOptions): void;
+        /** As `acquire`, while other code of the script runs. */
+        acquireAsync(options?: AsyncWaitOptions): Promise<void>;
         /** Takes it if the value is above 0, and says whether it did, as `sem_trywait`. */
         tryAcquire(): boolean;
         /** Adds one to the value and wakes one waiter, as `sem_post`. */
@@ -322,6 +330,8 @@ declare module "posix-ipc" {
         send(payload: Data, options?: PriorityOptions & WaitOptions): void;
         /** Adds a message if there is room, and says whether there was. */
         trySend(payload: Data, options?: PriorityOptions): boolean;
+        /** As `send`, while other code of the script runs. The bytes are copied at once. */
+        sendAsync(payload: Data, options?: PriorityOptions & AsyncWaitOptions): Promise<void>;
         /**
          * Takes the oldest message of the highest priority, waiting while the queue is
          * empty, as `mq_receive`, `mq_timedreceive`.
@@ -329,6 +339,17 @@ declare module "posix-ipc" {
         receive(options?: WaitOptions): Message;
         /** Takes a message if there is one. */
         tryReceive(): Message | undefined;
+        /**
+         * As `receive`, with the bytes in a buffer of the script's, which has room for the
+         * longest message of the queue, or the error is `MessageTooLongError`.
+         */
+        receiveInto(buffer: ArrayBuffer | ArrayBufferView, options?: WaitOptions): { length: number; priority: number };
+        /** As `receive`, while other code of the script runs. */
+        receiveAsync(options?: AsyncWaitOptions): Promise<Message>;
+        /** All messages as they come, without an end: `for await (const message of queue)`. */
+        [Symbol.asyncIterator](): AsyncGenerator<Message, never, void>;
+        /** The same, until the signal ends it with its reason as an exception. */
+        messages(options?: { signal?: AbortSignal | undefined }): AsyncGenerator<Message, never, void>;
         /**
          * Sends messages in order, with one call, and returns how many were sent: fewer if
          * the next one could not be. Fails only if the first one could not.
@@ -372,7 +393,7 @@ declare module "posix-ipc" {
         /** Waits until it is ready: false if the time is up first. */
         block(options?: WaitOptions): boolean;
         /** A promise for it to be ready, while other code of the script runs. */
-        wait(): Promise<void>;
+        wait(options?: AsyncWaitOptions): Promise<void>;
         close(): void;
         [Symbol.dispose](): void;
     }
@@ -402,6 +423,8 @@ declare module "node:fs" {
     /** The bytes of a file; of standard input, to its end, for 0. */
     export function readFileSync(path: string | 0, options?: { encoding?: null }): Uint8Array<ArrayBuffer>;
     export function readFileSync(path: string | 0, options: "utf8" | "utf-8" | { encoding: "utf8" | "utf-8" }): string;
+    /** Reads from standard input what is there: at least a byte, or none at its end. */
+    export function readSync(file: 0, buffer: ArrayBufferView, offset?: number, length?: number): number;
     /** Replaces a file, in a folder that `--dir` has granted. */
     export function writeFileSync(path: string, data: string | ArrayBufferView): void;
 }

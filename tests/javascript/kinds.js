@@ -158,6 +158,129 @@ function wrongArguments() {
     const detached = new ArrayBuffer(4);
     detached.transfer();
     throws(() => memory.write(0, detached), "TypeError");
+    throws(() => memory.write(0, new Uint8Array(detached)), "TypeError");
+}
+
+// What is no option is an error, not ignored.
+function wrongOptions() {
+    /** @type {any} */
+    const [semaphore, queue] = [Semaphore.createUnique("/wrong-"), MessageQueue.createUnique("/wrong-")];
+    /** @type {any} */
+    const [Gate, Memory, Queue] = [Semaphore, SharedMemory, MessageQueue];
+    /** @type {any[]} */
+    const wrongs = [100, null, "read", true, [], () => 1];
+    for (const wrong of wrongs) {
+        throws(() => semaphore.acquire(wrong), "TypeError");
+        throws(() => semaphore.lock(wrong), "TypeError");
+        throws(() => queue.send("x", wrong), "TypeError");
+        throws(() => queue.trySend(bytes(1), wrong), "TypeError");
+        throws(() => queue.receive(wrong), "TypeError");
+        throws(() => queue.receiveInto(new Uint8Array(8192), wrong), "TypeError");
+        throws(() => queue.receiveBatch(1, wrong), "TypeError");
+        throws(() => poll([queue.subscribeWritable()], wrong), "TypeError");
+        for (const kind of [Gate, Memory, Queue]) throws(() => kind.open("/q", wrong), "TypeError");
+    }
+    for (const kind of [Gate, Memory, Queue]) {
+        throws(() => kind.open("/q", { creat: true }), "TypeError");
+        throws(() => kind.open("/q", { create: "yes" }), "TypeError");
+        throws(() => kind.open("/q", { create: 1 }), "TypeError");
+        throws(() => kind.createUnique("/q", { create: true }), "TypeError");
+        throws(() => kind.open("/q", { mode: 0o1000 }), "RangeError");
+    }
+    throws(() => Gate.open("/q", { access: "read" }), "TypeError");
+    throws(() => Memory.open("/q", { access: "write" }), "TypeError");
+    throws(() => queue.send("x", { prioriy: 1 }), "TypeError");
+    throws(() => queue.sendBatch([{ payload: "x", prio: 1 }]), "TypeError");
+    equal(queue.attributes.currentMessages, 0);
+    try {
+        semaphore.acquire(100);
+    } catch (error) {
+        equal(/** @type {Error} */ (error).message, "options must be an object, as in { timeout: 100 }, not 100");
+    }
+    try {
+        Queue.open("/q", { creat: true });
+    } catch (error) {
+        equal(
+            /** @type {Error} */ (error).message,
+            'there is no option "creat": there is create, exclusive, mode, maxMessages, maxMessageSize and access',
+        );
+    }
+}
+
+// The methods have a fast form for what is usual, and the same is to come of both.
+function fastForms() {
+    const queue = MessageQueue.createUnique("/fast-", { maxMessages: 2, maxMessageSize: 16 });
+    const room = new Uint8Array(16);
+    equal([queue.send(bytes(1, 2)), queue.send("ü", { priority: 3 })], [undefined, undefined]);
+    equal([queue.trySend(bytes(9)), queue.receiveInto(room), room.subarray(0, 2)], [false, { length: 2, priority: 3 }, bytes(195, 188)]);
+    equal([queue.receiveInto(room, { timeout: 0 }), room.subarray(0, 2)], [{ length: 2, priority: 0 }, bytes(1, 2)]);
+    throws(() => queue.receiveInto(room, { timeout: 1 }), "TimeoutError", "ETIMEDOUT");
+    throws(() => queue.receiveInto(room.subarray(1)), "MessageTooLongError", "EMSGSIZE");
+    equal([queue.trySend(bytes()), queue.receive(), queue.tryReceive()], [true, { payload: bytes(), priority: 0 }, undefined]);
+    throws(() => queue.send(new Uint8Array(17)), "MessageTooLongError", "EMSGSIZE");
+
+    const memory = SharedMemory.createUnique("/fast-", { size: 64 });
+    // The array is as long as its buffer, which becomes shorter.
+    const resizable = new ArrayBuffer(1 << 20, { maxByteLength: 1 << 20 });
+    const follows = new Uint8Array(resizable);
+    resizable.resize(4);
+    memory.write(2 ** 5, follows.fill(7));
+    equal([memory.read(30, 8), memory.readInto(62, follows), memory.readInto(0, follows)], [bytes(0, 0, 7, 7, 7, 7, 0, 0), 2, 4]);
+    equal([memory.read(60, 100).length, memory.read(64, 1), memory.read(2 ** 52, 1)], [4, bytes(), bytes()]);
+    throws(() => memory.write(61, bytes(1, 2, 3, 4)), "TruncatedError", "EFAULT");
+    throws(() => memory.read(-1, 1), "RangeError");
+    memory.close();
+    throws(() => memory.read(0, 1), "ClosedError", "EBADF");
+
+    const semaphore = Semaphore.createUnique("/fast-");
+    equal([semaphore.release(), semaphore.acquire(), semaphore.tryAcquire()], [undefined, undefined, false]);
+    for (const name of /** @type {const} */ (["release", "acquire", "tryAcquire"])) {
+        throws(() => semaphore[name].call(/** @type {any} */ (queue)), "TypeError");
+    }
+    semaphore.close();
+    throws(() => semaphore.release(), "ClosedError", "EBADF");
+}
+
+// Promises wait while other code runs.
+async function promises() {
+    const [gate, queue] = [Semaphore.createUnique("/async-"), MessageQueue.createUnique("/async-", { maxMessages: 1, maxMessageSize: 8 })];
+    /** @param {Promise<unknown>} promise */
+    const outcome = (promise) => promise.then(String, (error) => error.name);
+    setTimeout(() => gate.release(), 1);
+    equal([await gate.acquireAsync(), gate.value], [undefined, 0]);
+    setTimeout(() => queue.send("late", { priority: 2 }), 1);
+    equal((await queue.receiveAsync()).priority, 2);
+    equal(await outcome(gate.acquireAsync({ timeout: 1 })), "TimeoutError");
+    equal(await outcome(queue.receiveAsync({ timeout: 0 })), "TimeoutError");
+    const controller = new AbortController();
+    const waits = [
+        gate.acquireAsync({ signal: controller.signal }),
+        queue.receiveAsync({ signal: controller.signal, timeout: 1e6 }),
+        queue.subscribeReadable().wait({ signal: controller.signal }),
+    ].map(outcome);
+    setTimeout(() => controller.abort(), 1);
+    equal(await Promise.all(waits), ["AbortError", "AbortError", "AbortError"]);
+    equal(await outcome(gate.acquireAsync({ signal: controller.signal })), "AbortError");
+    equal(await outcome(gate.acquireAsync({ signal: AbortSignal.timeout(1) })), "TimeoutError");
+    const any = AbortSignal.any([new AbortController().signal, AbortSignal.abort(new RangeError("mine"))]);
+    equal(await outcome(queue.receiveAsync({ signal: any })), "RangeError");
+    // Nothing was consumed by what was aborted.
+    gate.release();
+    equal(gate.value, 1);
+
+    queue.send("full");
+    const sent = queue.sendAsync("next");
+    equal(await outcome(queue.sendAsync("never", { timeout: 1 })), "TimeoutError");
+    const seen = [];
+    for await (const { payload } of queue) {
+        if (seen.push(new TextDecoder().decode(payload)) === 2) break;
+    }
+    equal([seen, await sent], [["full", "next"], undefined]);
+    const ends = queue.messages({ signal: AbortSignal.timeout(1) });
+    equal(await outcome(ends.next()), "TimeoutError");
+    for (const wrong of [1, "x", {}]) {
+        equal(await outcome(gate.acquireAsync(/** @type {any} */ ({ signal: wrong }))), "TypeError");
+    }
 }
 
 
@@ -166,6 +289,9 @@ segments();
 words();
 await queues();
 wrongArguments();
+wrongOptions();
+fastForms();
+await promises();
 const { pageSize, queueDefaults, queueMaximums } = limits;
 equal([pageSize % 4096, queueDefaults.maxMessages > 0, queueMaximums.maxMessageSize > 0], [0, true, true]);
 const start = performance.now();

@@ -206,6 +206,10 @@ fn what_nothing_catches_is_shown() {
             "Uncaught ReferenceError: cannot find the module \"left-pad\" that HERE imports",
         ),
         (
+            "import './worker.ts';",
+            "Uncaught SyntaxError: NEAR/worker.ts is TypeScript, which is not run as it is: make",
+        ),
+        (
             "import 'internal:host';",
             "Uncaught ReferenceError: cannot find the module \"internal:host\"",
         ),
@@ -373,7 +377,7 @@ fn the_declarations_have_what_the_module_has() {
             rest.split(|letter: char| !letter.is_alphanumeric()).next()
         })
         // Those of the other module.
-        .filter(|name| !name.ends_with("FileSync"))
+        .filter(|name| !name.ends_with("Sync"))
         .collect();
     declared.sort_unstable();
     assert_eq!(ended.lines(), declared);
@@ -394,7 +398,7 @@ fn scripts_have_the_types_that_are_declared() {
     let wrong = r#"
 import { MessageQueue, Semaphore, SharedMemory } from "posix-ipc";
 Semaphore.open("/a").acquire({ timeout: "1" });
-MessageQueue.open("/a", { access: "both" });
+MessageQueue.open("/a", { access: "both", creat: true });
 SharedMemory.open("/a").u64(0).store(1);
 new Semaphore();
 "#;
@@ -406,6 +410,47 @@ new Semaphore();
         assert!(
             said.contains(&format!("wrong.js({line},")),
             "{line}: {said}"
+        );
+    }
+}
+
+#[test]
+fn the_declarations_have_every_global_name() {
+    let Some(compiler) = type_script() else {
+        return;
+    };
+    let text =
+        "for (const name of Object.getOwnPropertyNames(globalThis)) console.log(`void ${name};`)";
+    let Some(ended) = run(text, &[], &[]) else {
+        return;
+    };
+    assert!(ended.lines().contains(&"void queueMicrotask;"), "{ended:?}");
+    let folder = Folder::new();
+    let all = folder.file("all.js", &ended.stdout);
+    assert_eq!(check_types(&compiler, &folder, &[all]), "");
+}
+
+#[test]
+fn objects_are_shown_with_what_they_are() {
+    let text = r#"
+import { MessageQueue, Semaphore, SharedMemory } from "posix-ipc";
+const [gate, memory] = [Semaphore.open("/g", { create: true }), SharedMemory.open("/m", { create: true, size: 8 })];
+const jobs = MessageQueue.open("/q", { create: true, maxMessages: 2, maxMessageSize: 8 });
+console.log(gate, memory, memory.u32(4), jobs.subscribeReadable());
+console.log([jobs]);
+gate.close();
+console.log({ gate }, new String("x"), new WeakMap(), new AbortController().signal.aborted);
+"#;
+    if let Some(ended) = run(text, &["--private"], &[]) {
+        assert_eq!(
+            ended.lines(),
+            [
+                "Semaphore { name: \"/g\", value: 0 } SharedMemory { name: \"/m\", size: 8 } \
+                 SharedU32 { offset: 4 } Pollable { ready: false }",
+                "[ MessageQueue { name: \"/q\", attributes: { maxMessages: 2, maxMessageSize: 8, \
+                 currentMessages: 0 } } ]",
+                "{ gate: Semaphore { closed } } [String: \"x\"] WeakMap {} false",
+            ]
         );
     }
 }

@@ -38,7 +38,7 @@ END
 # The project's tool that makes components of core modules, built from the source tree.
 componentize() {
     local tool=$CACHE/bin/posix-ipc-componentize source=guest-sdk/componentize stamp
-    stamp=$(cat "$source"/{Cargo.toml,Cargo.lock,src/main.rs} wit/*.wit wit/deps/*.wit | cksum)
+    stamp=$(cat "$source"/{Cargo.toml,Cargo.lock,src/main.rs} {wit,wit/deps,guest-sdk/wit/deps}/*.wit | cksum)
     if [[ ! -x $tool || "$(cat "$CACHE/componentize.stamp" 2>/dev/null)" != "$stamp" ]]; then
         say go "building posix-ipc-componentize, $(grep -c '^name = ' "$source/Cargo.lock") crates, a minute or two"
         logged go componentize env -u RUSTC -u RUSTFLAGS cargo build --release --locked \

@@ -24,4 +24,14 @@ export function writeFileSync(path, data, options) {
     host.system.writeFile(String(path), bytes);
 }
 
-export default { readFileSync, writeFileSync };
+// Of standard input, what is there: at least a byte, or none at its end.
+export function readSync(file, buffer, offset = 0, length = buffer.byteLength - offset) {
+    if (file !== 0) throw new TypeError(`only standard input, 0, can be read in parts, not ${file}`);
+    if (!ArrayBuffer.isView(buffer)) throw new TypeError("buffer must be a view of an ArrayBuffer");
+    if (offset < 0 || length < 0 || offset + length > buffer.byteLength) {
+        throw new RangeError(`${length} bytes at ${offset} are not within the buffer`);
+    }
+    return host.system.readPart(new Uint8Array(buffer.buffer, buffer.byteOffset + offset, length));
+}
+
+export default { readFileSync, readSync, writeFileSync };

@@ -2,6 +2,7 @@
 // declares them; and what the runtime needs to run a script.
 
 import host from "internal:host";
+import { AbortController, AbortSignal, Event, EventTarget } from "internal:events";
 import { format, inspect } from "internal:inspect";
 import { addTimer, removeTimer, turn } from "internal:loop";
 
@@ -95,6 +96,10 @@ const globals = {
     process,
     TextEncoder,
     TextDecoder,
+    AbortController,
+    AbortSignal,
+    Event,
+    EventTarget,
     performance: { now: () => host.system.now() },
     setTimeout: (callback, delay, ...args) => addTimer(callback, delay, args, false),
     setInterval: (callback, delay, ...args) => addTimer(callback, delay, args, true),

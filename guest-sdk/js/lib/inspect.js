@@ -29,7 +29,13 @@ const named = (value) => typeof value.name === "string" && value.name !== "";
 const kindOf = (value) =>
     /^class\b/.test(Function.prototype.toString.call(value)) ? "class" : "Function";
 
+const custom = Symbol.for("nodejs.util.inspect.custom");
+
 function inspectObject(value, depth, outer) {
+    if (typeof value[custom] === "function") {
+        const shown = value[custom](DEPTH - depth, {}, (item) => inspect(item, depth + 1, outer));
+        return typeof shown === "string" ? shown : inspect(shown, depth, outer);
+    }
     if (value instanceof Error) return inspectError(value, depth, outer);
     if (value instanceof Date) return isNaN(value) ? "Invalid Date" : value.toISOString();
     if (value instanceof RegExp) return String(value);
@@ -37,6 +43,8 @@ function inspectObject(value, depth, outer) {
     if (depth > DEPTH) return Array.isArray(value) ? "[Array]" : `[${name || "Object"}]`;
     const inner = (item) => inspect(item, depth + 1, outer);
     if (value instanceof Promise) return "Promise {}";
+    if (BOXED.some((kind) => value instanceof kind)) return `[${name}: ${inspect(value.valueOf())}]`;
+    if (HIDDEN.some((kind) => value instanceof kind)) return `${name} {}`;
     if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) {
         return brackets(name === "Array" ? "" : `${name}(${value.length}) `, value, inner);
     }
@@ -46,9 +54,14 @@ function inspectObject(value, depth, outer) {
         return braces(`Map(${value.size}) `, pairs, depth);
     }
     if (value instanceof Set) return braces(`Set(${value.size}) `, Array.from(value, inner), depth);
-    const prefix = name === "Object" ? "" : `${name || "[Object: null prototype]"} `;
+    const tag = value[Symbol.toStringTag];
+    const tagged = typeof tag === "string" && tag !== "" && tag !== name ? ` [${tag}]` : "";
+    const prefix = name === "Object" && tagged === "" ? "" : `${name || "[Object: null prototype]"}${tagged} `;
     return braces(prefix, properties(value, inner), depth);
 }
+
+const BOXED = [String, Number, Boolean, BigInt, Symbol];
+const HIDDEN = [WeakMap, WeakSet, WeakRef];
 
 function className(value) {
     const prototype = Object.getPrototypeOf(value);

@@ -1,157 +1,53 @@
 // The module "posix-ipc", as posix-ipc.d.ts declares it: checks arguments, and calls the
 // native functions.
 
+import {
+    CREATE, OPEN, accessOf, bytes, countOf, creation, flag, integer, limitsOf, milliseconds,
+    optionsOf, priorityOf, room, signalOf, text, timeoutOf, word32, word64,
+} from "internal:arguments";
+import { ClosedError, TimeoutError } from "internal:errors";
 import host from "internal:host";
 import { forget, whenReady } from "internal:loop";
 
-// ---- errors ----------------------------------------------------------------------------
-
-export class IpcError extends Error {
-    constructor(message, code) {
-        super(message);
-        this.code = code;
-    }
-    get name() {
-        return this.constructor.name;
-    }
-}
-
-export class NotPermittedError extends IpcError {}
-export class AccessError extends IpcError {}
-export class ExistsError extends IpcError {}
-export class NotFoundError extends IpcError {}
-export class BusyError extends IpcError {}
-export class TimeoutError extends IpcError {}
-export class CancelledError extends IpcError {}
-export class InvalidError extends IpcError {}
-export class NameTooLongError extends IpcError {}
-export class MessageTooLongError extends IpcError {}
-export class OverflowError extends IpcError {}
-export class NoSpaceError extends IpcError {}
-export class QuotaError extends IpcError {}
-export class ClosedError extends IpcError {}
-export class TruncatedError extends IpcError {}
-export class UnsupportedError extends IpcError {}
-
-const ERRORS = {
-    EPERM: NotPermittedError,
-    EACCES: AccessError,
-    EEXIST: ExistsError,
-    ENOENT: NotFoundError,
-    EAGAIN: BusyError,
-    ETIMEDOUT: TimeoutError,
-    ECANCELED: CancelledError,
-    EINVAL: InvalidError,
-    ENAMETOOLONG: NameTooLongError,
-    EMSGSIZE: MessageTooLongError,
-    EOVERFLOW: OverflowError,
-    ENOSPC: NoSpaceError,
-    EDQUOT: QuotaError,
-    EBADF: ClosedError,
-    EFAULT: TruncatedError,
-    ENOTSUP: UnsupportedError,
-};
-
-host.system.errors((code, message) => new (ERRORS[code] ?? IpcError)(message, code));
-
-// ---- arguments -------------------------------------------------------------------------
-
-const U32 = 2 ** 32 - 1;
-
-function text(value, what) {
-    if (typeof value !== "string") throw new TypeError(`${what} must be a string`);
-    return value.toWellFormed();
-}
-
-function integer(value, what, max = Number.MAX_SAFE_INTEGER) {
-    const number = typeof value === "bigint" ? Number(value) : value;
-    if (!Number.isInteger(number)) throw new TypeError(`${what} must be an integer`);
-    if (number < 0 || number > max) {
-        throw new RangeError(`${what} must be from 0 to ${max}, not ${value}`);
-    }
-    return number;
-}
-
-function word64(value, what) {
-    if (typeof value !== "bigint") throw new TypeError(`${what} must be a BigInt`);
-    if (BigInt.asUintN(64, value) !== value) {
-        throw new RangeError(`${what} must be from 0 to 2n ** 64n - 1n, not ${value}`);
-    }
-    return value;
-}
-
-const word32 = (value, what) => integer(value, what, U32);
-
-// Milliseconds, or undefined for a wait without an end.
-function timeoutOf({ timeout } = {}) {
-    if (timeout === undefined || timeout === Infinity) return undefined;
-    return milliseconds(timeout, "timeout");
-}
-
-function milliseconds(value, what) {
-    if (typeof value !== "number") throw new TypeError(`${what} must be a number of milliseconds`);
-    if (!(value >= 0)) throw new RangeError(`${what} must not be ${value}`);
-    return value;
-}
-
-function bytes(value, what) {
-    if (value instanceof Uint8Array) return value;
-    if (typeof value === "string") return host.system.encode(value.toWellFormed());
-    if (ArrayBuffer.isView(value)) {
-        return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    }
-    if (value instanceof ArrayBuffer) return new Uint8Array(value);
-    throw new TypeError(`${what} must be bytes or a string`);
-}
-
-function accessOf({ access = "read-write" }, allowed) {
-    if (!allowed.includes(access)) {
-        throw new TypeError(`access must be one of ${allowed.join(", ")}, not ${access}`);
-    }
-    return access;
-}
-
-const creation = ({ create = false, exclusive = false, mode = 0o600 }) => ({
-    create: Boolean(create),
-    exclusive: Boolean(exclusive),
-    mode: integer(mode, "mode", 0o777),
-});
-
-function limitsOf({ maxMessages, maxMessageSize }) {
-    if (maxMessages === undefined && maxMessageSize === undefined) return {};
-    const defaults = host.limits.queueDefaults();
-    return {
-        maxMessages: word32(maxMessages ?? defaults.maxMessages, "maxMessages"),
-        maxMessageSize: word32(maxMessageSize ?? defaults.maxMessageSize, "maxMessageSize"),
-    };
-}
+export * from "internal:errors";
 
 // What only this module can make: users have the static methods.
 const OWN = Symbol("own");
 
-function made(key, name) {
-    if (key !== OWN) throw new TypeError(`${name} has no constructor that is public`);
+function made(key, name, instead) {
+    if (key !== OWN) throw new TypeError(`new ${name} is not for scripts: use ${instead}`);
 }
+
+// An object of the host's kind, of which the functions of host.fast know the handle.
+class Fast {
+    constructor(object) {
+        return object;
+    }
+}
+
+const WAIT = ["timeout"];
+const WAIT_ASYNC = ["timeout", "signal"];
 
 // ---- semaphores ------------------------------------------------------------------------
 
-export class Semaphore {
+export class Semaphore extends Fast {
     #handle;
 
     constructor(key, handle) {
-        made(key, "Semaphore");
+        made(key, "Semaphore", "Semaphore.open or Semaphore.createUnique");
+        super(host.fast.semaphore(handle, new.target.prototype));
         this.#handle = handle;
     }
 
-    static open(name, options = {}) {
-        const value = word32(options.value ?? 0, "value");
-        const wanted = { ...creation(options), value };
+    static open(name, options) {
+        const given = optionsOf(options, [...OPEN, "value"]);
+        const wanted = { ...creation(given), value: word32(given.value ?? 0, "value") };
         return new Semaphore(OWN, host.semaphore.open(text(name, "name"), wanted));
     }
 
-    static createUnique(prefix, options = {}) {
-        const value = word32(options.value ?? 0, "value");
-        const wanted = { ...creation(options), value };
+    static createUnique(prefix, options) {
+        const given = optionsOf(options, [...CREATE, "value"]);
+        const wanted = { ...creation(given), value: word32(given.value ?? 0, "value") };
         return new Semaphore(OWN, host.semaphore.unique(text(prefix, "prefix"), wanted));
     }
 
@@ -172,7 +68,12 @@ export class Semaphore {
     }
 
     acquire(options) {
-        host.semaphore.acquire(this.#handle, timeoutOf(options));
+        host.semaphore.acquire(this.#handle, timeoutOf(optionsOf(options, WAIT)));
+    }
+
+    acquireAsync(options) {
+        const taken = () => (this.tryAcquire() ? true : undefined);
+        return whenDone(() => this.subscribe(), taken, options).then(() => undefined);
     }
 
     tryAcquire() {
@@ -205,7 +106,7 @@ export class SemaphoreGuard {
     #semaphore;
 
     constructor(key, semaphore) {
-        made(key, "SemaphoreGuard");
+        made(key, "SemaphoreGuard", "the method lock of a Semaphore");
         this.#semaphore = semaphore;
     }
 
@@ -222,27 +123,29 @@ export class SemaphoreGuard {
 
 // ---- shared memory ---------------------------------------------------------------------
 
-export class SharedMemory {
+export class SharedMemory extends Fast {
     #handle;
 
     constructor(key, handle) {
-        made(key, "SharedMemory");
+        made(key, "SharedMemory", "SharedMemory.open or SharedMemory.createUnique");
+        super(host.fast.segment(handle, new.target.prototype));
         this.#handle = handle;
     }
 
-    static open(name, options = {}) {
+    static open(name, options) {
+        const given = optionsOf(options, [...OPEN, "truncate", "size", "access"]);
         const wanted = {
-            ...creation(options),
-            truncate: Boolean(options.truncate),
-            access: accessOf(options, ["read", "read-write"]),
-            size: options.size === undefined ? undefined : integer(options.size, "size"),
+            ...creation(given),
+            truncate: flag(given.truncate, "truncate"),
+            access: accessOf(given, ["read", "read-write"]),
+            size: given.size === undefined ? undefined : integer(given.size, "size"),
         };
         return new SharedMemory(OWN, host.segment.open(text(name, "name"), wanted));
     }
 
-    static createUnique(prefix, options = {}) {
-        const size = integer(options.size ?? 0, "size");
-        const wanted = { ...creation(options), size };
+    static createUnique(prefix, options) {
+        const given = optionsOf(options, [...CREATE, "size"]);
+        const wanted = { ...creation(given), size: integer(given.size ?? 0, "size") };
         return new SharedMemory(OWN, host.segment.unique(text(prefix, "prefix"), wanted));
     }
 
@@ -274,10 +177,7 @@ export class SharedMemory {
     }
 
     readInto(offset, buffer) {
-        if (!ArrayBuffer.isView(buffer) && !(buffer instanceof ArrayBuffer)) {
-            throw new TypeError("buffer must be an ArrayBuffer or a view of one");
-        }
-        const view = bytes(buffer, "buffer");
+        const view = room(buffer, "buffer");
         return host.segment.readInto(this.#handle, integer(offset, "offset"), view);
     }
 
@@ -309,7 +209,7 @@ class SharedWord {
     #offset;
 
     constructor(key, handle, offset, act, check) {
-        made(key, new.target.name);
+        made(key, new.target.name, "the methods u32 and u64 of SharedMemory");
         this.#act = (operation, first, second) => act(handle, operation, offset, first, second);
         this.#check = check;
         this.#offset = offset;
@@ -367,12 +267,11 @@ export class SharedU32 extends SharedWord {
 
     wait(expected, options) {
         const value = word32(expected, "expected");
-        return host.segment.wait(this.#handle, this.offset, value, timeoutOf(options));
+        return host.segment.wait(this.#handle, this.offset, value, timeoutOf(optionsOf(options, WAIT)));
     }
 
     notify(count = Infinity) {
-        const most = count === Infinity ? U32 : word32(count, "count");
-        return host.segment.notify(this.#handle, this.offset, most);
+        return host.segment.notify(this.#handle, this.offset, countOf(count, "count"));
     }
 }
 
@@ -386,27 +285,32 @@ export class SharedU64 extends SharedWord {
 
 const DIRECTIONS = ["read", "write", "read-write"];
 
-const priorityOf = ({ priority = 0 } = {}) => word32(priority, "priority");
+const LIMITS = ["maxMessages", "maxMessageSize"];
+const SEND = ["priority", "timeout"];
+const SEND_ASYNC = [...SEND, "signal"];
 
-export class MessageQueue {
+export class MessageQueue extends Fast {
     #handle;
 
     constructor(key, handle) {
-        made(key, "MessageQueue");
+        made(key, "MessageQueue", "MessageQueue.open or MessageQueue.createUnique");
+        super(host.fast.queue(handle, new.target.prototype));
         this.#handle = handle;
     }
 
-    static open(name, options = {}) {
+    static open(name, options) {
+        const given = optionsOf(options, [...OPEN, ...LIMITS, "access"]);
         const wanted = {
-            ...creation(options),
-            ...limitsOf(options),
-            access: accessOf(options, DIRECTIONS),
+            ...creation(given),
+            ...limitsOf(given),
+            access: accessOf(given, DIRECTIONS),
         };
         return new MessageQueue(OWN, host.queue.open(text(name, "name"), wanted));
     }
 
-    static createUnique(prefix, options = {}) {
-        const wanted = { ...creation(options), ...limitsOf(options) };
+    static createUnique(prefix, options) {
+        const given = optionsOf(options, [...CREATE, ...LIMITS]);
+        const wanted = { ...creation(given), ...limitsOf(given) };
         return new MessageQueue(OWN, host.queue.unique(text(prefix, "prefix"), wanted));
     }
 
@@ -427,31 +331,60 @@ export class MessageQueue {
     }
 
     send(payload, options) {
-        const [data, priority] = [bytes(payload, "payload"), priorityOf(options)];
-        host.queue.send(this.#handle, data, priority, timeoutOf(options));
+        const given = optionsOf(options, SEND);
+        const [data, priority] = [bytes(payload, "payload"), priorityOf(given)];
+        host.queue.send(this.#handle, data, priority, timeoutOf(given));
     }
 
     trySend(payload, options) {
-        return host.queue.trySend(this.#handle, bytes(payload, "payload"), priorityOf(options));
+        const priority = priorityOf(optionsOf(options, ["priority"]));
+        return host.queue.trySend(this.#handle, bytes(payload, "payload"), priority);
+    }
+
+    sendAsync(payload, options) {
+        const given = optionsOf(options, SEND_ASYNC);
+        // What is sent is what the bytes are now.
+        const [data, priority] = [bytes(payload, "payload").slice(), priorityOf(given)];
+        const sent = () => (host.queue.trySend(this.#handle, data, priority) ? true : undefined);
+        return whenDone(() => this.subscribeWritable(), sent, wait(given)).then(() => undefined);
     }
 
     receive(options) {
-        return host.queue.receive(this.#handle, timeoutOf(options));
+        return host.queue.receive(this.#handle, timeoutOf(optionsOf(options, WAIT)));
     }
 
     tryReceive() {
         return host.queue.tryReceive(this.#handle);
     }
 
+    receiveInto(buffer, options) {
+        const timeout = timeoutOf(optionsOf(options, WAIT));
+        return host.queue.receiveInto(this.#handle, room(buffer, "buffer"), timeout);
+    }
+
+    receiveAsync(options) {
+        return whenDone(() => this.subscribeReadable(), () => this.tryReceive(), options);
+    }
+
+    async *[Symbol.asyncIterator]() {
+        for (;;) yield await this.receiveAsync();
+    }
+
+    async *messages(options) {
+        const given = optionsOf(options, ["signal"]);
+        for (;;) yield await this.receiveAsync(given);
+    }
+
     sendBatch(messages, options) {
-        const all = [...messages];
+        const all = Array.from(messages, (message) => optionsOf(message, ["payload", "priority"]));
         const payloads = all.map(({ payload }) => bytes(payload, "payload"));
-        const priorities = all.map(priorityOf);
-        return host.queue.sendBatch(this.#handle, payloads, priorities, timeoutOf(options));
+        const timeout = timeoutOf(optionsOf(options, WAIT));
+        return host.queue.sendBatch(this.#handle, payloads, all.map(priorityOf), timeout);
     }
 
     receiveBatch(max, options) {
-        return host.queue.receiveBatch(this.#handle, word32(max, "max"), timeoutOf(options));
+        const timeout = timeoutOf(optionsOf(options, WAIT));
+        return host.queue.receiveBatch(this.#handle, word32(max, "max"), timeout);
     }
 
     subscribeReadable() {
@@ -479,7 +412,7 @@ export class Notification {
     #handle;
 
     constructor(key, handle) {
-        made(key, "Notification");
+        made(key, "Notification", "the method requestNotification of a MessageQueue");
         this.#handle = handle;
     }
 
@@ -508,7 +441,7 @@ export class Pollable {
     #handle;
 
     constructor(key, handle) {
-        made(key, "Pollable");
+        made(key, "Pollable", "the methods that subscribe");
         this.#handle = handle;
     }
 
@@ -527,8 +460,11 @@ export class Pollable {
         return poll([this], options).length > 0;
     }
 
-    wait() {
-        return whenReady(this.#handle);
+    async wait(options) {
+        const given = optionsOf(options, WAIT_ASYNC);
+        if (!(await whenReady(this.#handle, timeoutOf(given), signalOf(given)))) {
+            throw new TimeoutError("timed out", "ETIMEDOUT");
+        }
     }
 
     close() {
@@ -541,10 +477,31 @@ export class Pollable {
     }
 }
 
+const wait = ({ timeout, signal }) => ({ timeout, signal });
+
+// A promise for what an attempt gives once that is not undefined, tried when a pollable is
+// ready. While it waits other code of the script runs.
+async function whenDone(subscribe, attempt, options) {
+    const given = optionsOf(options, WAIT_ASYNC);
+    const [timeout, signal] = [timeoutOf(given), signalOf(given)];
+    signal?.throwIfAborted();
+    let done = attempt();
+    if (done !== undefined) return done;
+    const end = timeout === undefined ? Infinity : performance.now() + timeout;
+    using ready = subscribe();
+    for (;;) {
+        const left = end === Infinity ? undefined : Math.max(0, end - performance.now());
+        const inTime = await whenReady(handleOf(ready), left, signal);
+        done = attempt();
+        if (done !== undefined) return done;
+        if (!inTime) throw new TimeoutError("timed out", "ETIMEDOUT");
+    }
+}
+
 export function poll(pollables, options) {
-    const [all, timeout] = [[...pollables], timeoutOf(options)];
+    const [all, timeout] = [[...pollables], timeoutOf(optionsOf(options, WAIT))];
     if (all.length === 0 && timeout === undefined) {
-        throw new RangeError("poll would wait for nothing, for ever");
+        throw new RangeError("poll without pollables would never end: give it some, or a timeout");
     }
     return host.pollable.poll(all.map(handleOf), timeout).map((index) => all[index]);
 }
@@ -570,3 +527,44 @@ export const limits = Object.freeze({
         return host.limits.pageSize();
     },
 });
+
+// ---- the functions that are called most often ------------------------------------------
+
+// Each does at once what is usual, and calls the one that it replaces for all else: options,
+// waits, errors.
+for (const [{ prototype }, names] of [
+    [Semaphore, ["acquire", "tryAcquire", "release"]],
+    [SharedMemory, ["read", "readInto", "write"]],
+    [MessageQueue, ["send", "trySend", "receive", "tryReceive", "receiveInto"]],
+]) {
+    for (const name of names) {
+        const value = host.fast.method(`${prototype.constructor.name}.${name}`, prototype[name]);
+        Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
+    }
+}
+
+// ---- as text ---------------------------------------------------------------------------
+
+const custom = Symbol.for("nodejs.util.inspect.custom");
+
+for (const [{ prototype }, names] of [
+    [Semaphore, ["name", "value"]],
+    [SharedMemory, ["name", "size"]],
+    [MessageQueue, ["name", "attributes"]],
+    [SharedU32, ["offset"]],
+    [SharedU64, ["offset"]],
+    [Notification, ["delivered"]],
+    [Pollable, ["ready"]],
+]) {
+    const value = function (depth, options, inspect) {
+        const shown = names.map((name) => {
+            try {
+                return `${name}: ${inspect(this[name])}`;
+            } catch {
+                return "closed";
+            }
+        });
+        return `${prototype.constructor.name} { ${[...new Set(shown)].join(", ")} }`;
+    };
+    Object.defineProperty(prototype, custom, { value, writable: true, configurable: true });
+}

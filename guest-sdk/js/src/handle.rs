@@ -13,6 +13,14 @@ use rquickjs::{Class, Ctx, Function, JsLifetime};
 /// A resource, as a JavaScript object without any methods.
 pub(crate) struct Handle<T>(RefCell<Option<T>>);
 
+impl<T> Handle<T> {
+    /// Uses the resource, if it is not closed.
+    #[inline]
+    pub(crate) fn with<R>(&self, action: impl FnOnce(&T) -> Option<R>) -> Option<R> {
+        self.0.borrow().as_ref().and_then(action)
+    }
+}
+
 /// An object of JavaScript that is a [`Handle`].
 pub(crate) type Held<'js, T> = Class<'js, Handle<T>>;
 

@@ -35,6 +35,7 @@ impl ModuleDef for Host {
         host.set("pollable", pollables(ctx)?)?;
         host.set("limits", system_limits(ctx)?)?;
         host.set("system", system(ctx)?)?;
+        host.set("fast", crate::fast::functions(ctx)?)?;
         exports.export("default", host).map(drop)
     }
 }
@@ -446,6 +447,27 @@ fn queues<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         })?;
         message_object(&ctx, message)
     }
+    /// The length and the priority of the message.
+    fn receive_into<'js>(
+        ctx: Ctx<'js>,
+        held: Held<'js, Queue>,
+        buffer: Bytes<'js>,
+        timeout: Option<f64>,
+    ) -> Result<Object<'js>> {
+        let Some(mut buffer) = buffer.as_raw() else {
+            return Err(Exception::throw_type(&ctx, "the ArrayBuffer is detached"));
+        };
+        // SAFETY: as for `bytes`; and nothing else borrows these.
+        let buffer = unsafe { buffer.as_mut() };
+        let (length, priority) = using(&ctx, &held, |queue| match timeout {
+            Some(timeout) => queue.receive_into_timeout(buffer, duration(timeout)),
+            None => queue.receive_into(buffer),
+        })?;
+        let object = Object::new(ctx)?;
+        object.set("length", length)?;
+        object.set("priority", number(priority))?;
+        Ok(object)
+    }
     fn try_receive<'js>(ctx: Ctx<'js>, held: Held<'js, Queue>) -> Result<Option<Object<'js>>> {
         let message = using(&ctx, &held, Queue::try_receive)?;
         message
@@ -513,6 +535,7 @@ fn queues<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         .with("send", send)?
         .with("trySend", try_send)?
         .with("receive", receive)?
+        .with("receiveInto", receive_into)?
         .with("tryReceive", try_receive)?
         .with("sendBatch", send_batch)?
         .with("receiveBatch", receive_batch)?
@@ -668,6 +691,16 @@ fn system<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         read.map_err(|error| file_error(&ctx, "standard input", &error))?;
         Bytes::new(ctx, data)
     }
+    /// At least a byte of standard input, or none at its end.
+    fn read_part<'js>(ctx: Ctx<'js>, buffer: Bytes<'js>) -> Result<usize> {
+        let Some(mut buffer) = buffer.as_raw() else {
+            return Err(Exception::throw_type(&ctx, "the ArrayBuffer is detached"));
+        };
+        // SAFETY: as for `bytes`; and nothing else borrows these.
+        let buffer = unsafe { buffer.as_mut() };
+        let read = std::io::stdin().read(buffer);
+        read.map_err(|error| file_error(&ctx, "standard input", &error))
+    }
     fn write_file<'js>(ctx: Ctx<'js>, path: String, data: Bytes<'js>) -> Result<()> {
         let data = bytes(&ctx, &data)?;
         std::fs::write(&path, data).map_err(|error| file_error(&ctx, &path, &error))
@@ -685,6 +718,7 @@ fn system<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         .with("decode", decode)?
         .with("readFile", read_file)?
         .with("readInput", read_input)?
+        .with("readPart", read_part)?
         .with("writeFile", write_file)?;
     Ok(functions.0)
 }

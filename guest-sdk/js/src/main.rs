@@ -4,6 +4,7 @@
 #[allow(dead_code)]
 mod bindings;
 
+mod fast;
 mod handle;
 mod host;
 mod modules;

@@ -13,8 +13,11 @@ const HOST: &str = "internal:host";
 pub(crate) const GLOBALS: &str = "internal:globals";
 
 /// The modules of this runtime.
-const BUILTIN: [(&str, &str); 5] = [
+const BUILTIN: [(&str, &str); 8] = [
     (GLOBALS, include_str!("../lib/globals.js")),
+    ("internal:arguments", include_str!("../lib/arguments.js")),
+    ("internal:errors", include_str!("../lib/errors.js")),
+    ("internal:events", include_str!("../lib/events.js")),
     ("internal:inspect", include_str!("../lib/inspect.js")),
     ("internal:loop", include_str!("../lib/loop.js")),
     ("posix-ipc", include_str!("../lib/posix-ipc.js")),
@@ -68,6 +71,16 @@ impl Loader for Modules {
         }
         if let Some(source) = source(name) {
             return Module::declare(ctx.clone(), name, source);
+        }
+        if [".ts", ".mts", ".cts"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
+            let message = format!(
+                "{name} is TypeScript, which is not run as it is: make JavaScript of it first, \
+                 as by `tsc` or `esbuild`"
+            );
+            return Err(Exception::throw_syntax(ctx, &message));
         }
         let source = std::fs::read(name).map_err(|error| {
             Exception::throw_reference(ctx, &format!("cannot read the module {name}: {error}"))

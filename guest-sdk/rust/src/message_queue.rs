@@ -72,6 +72,13 @@ pub struct QueueAttributes {
     pub current_messages: u32,
 }
 
+/// Copies a message into a buffer that has room for it.
+fn fill(buffer: &mut [u8], message: raw::MessageResult) -> (usize, u32) {
+    let length = message.payload.len();
+    buffer[..length].copy_from_slice(&message.payload);
+    (length, message.priority)
+}
+
 /// A named queue of messages with priorities, shared with native programs.
 ///
 /// Of the messages in the queue, the oldest of those with the highest priority is received
@@ -241,16 +248,77 @@ impl Queue {
     /// [`MessageTooLong`](crate::ErrorKind::MessageTooLong) if the buffer is shorter than the
     /// longest message that the queue allows; otherwise as [`receive`](Self::receive).
     pub fn receive_into(&self, buffer: &mut [u8]) -> Result<(usize, u32)> {
-        #[cfg(feature = "direct")]
-        if let Some(received) = direct::receive_into(self.number, buffer) {
+        if let Some(received) = self.receive_directly(buffer) {
             return Ok(received);
         }
-        if buffer.len() < self.limits()?.max_message_size as usize {
+        self.has_room(buffer)?;
+        Ok(fill(buffer, self.raw.receive(None)?))
+    }
+
+    /// As [`receive_into`](Self::receive_into), waiting at most for this long.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) if the time elapsed first; otherwise as
+    /// [`receive_into`](Self::receive_into).
+    pub fn receive_into_timeout(
+        &self,
+        buffer: &mut [u8],
+        timeout: Duration,
+    ) -> Result<(usize, u32)> {
+        if let Some(received) = self.receive_directly(buffer) {
+            return Ok(received);
+        }
+        self.has_room(buffer)?;
+        let result = self.raw.receive(Some(nanoseconds(timeout)));
+        let message = result.map_err(|code| timed_out(code.into()))?;
+        Ok(fill(buffer, message))
+    }
+
+    /// As [`receive_into`](Self::receive_into), if there is a message. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive_into`](Self::receive_into).
+    pub fn try_receive_into(&self, buffer: &mut [u8]) -> Result<Option<(usize, u32)>> {
+        if let Some(received) = self.receive_directly(buffer) {
+            return Ok(Some(received));
+        }
+        self.has_room(buffer)?;
+        match self.raw.receive(Some(0)) {
+            Ok(message) => Ok(Some(fill(buffer, message))),
+            Err(raw::ErrorCode::Busy) => Ok(None),
+            Err(code) => Err(code.into()),
+        }
+    }
+
+    /// The length of the longest message that the queue allows.
+    ///
+    /// # Errors
+    ///
+    /// Fails only if the host cannot reach it any more.
+    pub fn longest(&self) -> Result<usize> {
+        Ok(self.limits()?.max_message_size as usize)
+    }
+
+    fn has_room(&self, buffer: &[u8]) -> Result<()> {
+        if buffer.len() < self.longest()? {
             return Err(ErrorKind::MessageTooLong.into());
         }
-        let Message { payload, priority } = self.receive()?;
-        buffer[..payload.len()].copy_from_slice(&payload);
-        Ok((payload.len(), priority))
+        Ok(())
+    }
+
+    /// Receives in a faster way than by a method of the handle, if there is a message and the
+    /// buffer has room for every one.
+    #[inline]
+    fn receive_directly(&self, buffer: &mut [u8]) -> Option<(usize, u32)> {
+        #[cfg(feature = "direct")]
+        return direct::receive_into(self.number, buffer);
+        #[cfg(not(feature = "direct"))]
+        {
+            let _ = buffer;
+            None
+        }
     }
 
     /// As [`receive`](Self::receive), waiting at most for this long. Similar to
