@@ -1,6 +1,6 @@
 //! A look at the host from outside: of which names the kernel hears.
 
-use crate::support::{Ended, Names, Native, Running, guest, run, skip};
+use crate::support::{Ended, Names, Native, Running, cannot_run, guest, run};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -16,8 +16,7 @@ fn strace() -> Option<PathBuf> {
     if output.status.success() {
         return Some(String::from_utf8(output.stdout).unwrap().into());
     }
-    skip("no strace, or it may not trace; run tools/setup-guests strace");
-    None
+    cannot_run("there is no strace, or it may not trace; `make test` sets it up")
 }
 
 /// A system call: its name, and all of its line.

@@ -2,7 +2,7 @@
 
 use crate::support::manual::Example;
 use crate::support::scripts::{Runtime, all_of};
-use crate::support::{Ended, Folder, Names, Native, Running, posix_ipc, repository};
+use crate::support::{Ended, Folder, Names, Native, Running, cannot_run, posix_ipc, repository};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -474,7 +474,7 @@ fn check_types(compiler: &Path, folder: &Folder, files: &[PathBuf]) -> String {
     String::from_utf8(output.unwrap().stdout).unwrap()
 }
 
-/// TypeScript's compiler, where setting up has found npm to install it.
+/// TypeScript's compiler.
 fn type_script() -> Option<PathBuf> {
     let find = r#"
         tools="${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}"
@@ -484,9 +484,7 @@ fn type_script() -> Option<PathBuf> {
     let output = Command::new("sh").args(["-c", find]).output().unwrap();
     let compiler = String::from_utf8(output.stdout).unwrap();
     if compiler.is_empty() {
-        // A machine without npm is one that has all it needs for guests.
-        eprintln!("SKIPPED: no npm, or tools/setup-guests js has not been run");
-        return None;
+        cannot_run("there is no TypeScript; `make test` sets it up");
     }
     Some(compiler.into())
 }

@@ -1,6 +1,6 @@
 //! The command `posix-ipc`, and what is learnt from running it.
 
-use super::{FOREVER, scratch};
+use super::{FOREVER, cannot_run, scratch};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -51,20 +51,24 @@ pub fn ask<S: AsRef<str>>(probe: &Path, flags: &[&str], lines: &[S]) -> (Vec<Str
 }
 
 /// A command in namespaces of its own, which a shell script sets up: it ends in a `;`,
-/// and the command is its `"$@"`. Where this user must not do that, the test says that
-/// it is skipped, and returns.
+/// and the command is its `"$@"`. Who is not root is root of a namespace of users. Where
+/// this user must not have that either, the test fails and says so.
 pub fn unshared(namespaces: &[&str], script: &str, command: &Command) -> Option<Command> {
-    let outer = |script: &str| {
+    let outer = |users: &[&str], script: &str| {
         let mut outer = Command::new("unshare");
-        outer.args(namespaces).args(["sh", "-ec", script, "sh"]);
+        outer.args(users).args(namespaces);
+        outer.args(["sh", "-ec", script, "sh"]);
         outer
     };
-    let allowed = outer(&format!("{script} true")).output();
-    if !allowed.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: this user cannot have namespaces of its own");
-        return None;
-    }
-    let mut outer = outer(&format!("{script} exec \"$@\""));
+    let allowed = |users: &&&[&str]| {
+        let output = outer(users, &format!("{script} true")).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let users: [&[&str]; 2] = [&[], &["--user", "--map-root-user"]];
+    let Some(users) = users.iter().find(allowed) else {
+        cannot_run("this user may have no namespaces; allow those of users, or be root");
+    };
+    let mut outer = outer(users, &format!("{script} exec \"$@\""));
     outer.arg(command.get_program()).args(command.get_args());
     for (key, value) in command.get_envs() {
         match value {

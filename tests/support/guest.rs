@@ -1,6 +1,6 @@
 //! The guests of the tests, built when they are needed.
 
-use super::{repository, scratch, skip};
+use super::{cannot_run, repository, scratch};
 use std::collections::HashMap;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::sync::Mutex;
 const TARGET: &str = "wasm32-wasip2";
 
 /// The component of a guest of the tests. It is built if need be; where that cannot be
-/// done because there is no tool chain, the test says that it is skipped, and returns:
+/// done because there is no tool chain, the test fails and says so:
 ///
 /// ```ignore
 /// let Some(probe) = guest("probe") else { return };
@@ -44,7 +44,7 @@ pub fn build_rust(manifest: &Path, target: &Path, flags: &str) -> Option<PathBuf
         .or_insert_with(|| build(manifest, target, flags))
         .clone();
     if path.is_none() {
-        skip("no wasm32-wasip2; run tools/setup-guests rust");
+        cannot_run("there is no Rust for guests; `make test` sets it up");
     }
     path
 }

@@ -2,7 +2,7 @@
 
 use super::guest::build_rust;
 use super::scripts::{Runtime, native_python};
-use super::{Names, Running, posix_ipc, repository, scratch, skip};
+use super::{Names, Running, cannot_run, posix_ipc, repository, scratch};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ pub fn guest_c(source: &Path) -> Option<Program> {
         command.arg(source).arg("-o").arg(output);
         command
     });
-    guest_or_skip(guest, "C")
+    guest_of(guest, "C")
 }
 
 /// A Go program, the main package in a folder, built for the sandbox.
@@ -91,7 +91,7 @@ pub fn guest_go(folder: &Path) -> Option<Program> {
         command.arg("build").arg("-o").arg(output).arg(folder);
         command
     });
-    guest_or_skip(guest, "Go")
+    guest_of(guest, "Go")
 }
 
 /// A Rust program, the package in a folder, built for the sandbox.
@@ -110,13 +110,12 @@ pub fn peer_python(script: &Path) -> Option<Program> {
     native_python().map(|python| Program::Script(python, script.to_owned()))
 }
 
-fn guest_or_skip(guest: Result<PathBuf, String>, language: &str) -> Option<Program> {
+fn guest_of(guest: Result<PathBuf, String>, language: &str) -> Option<Program> {
     match guest {
         Ok(path) => Some(Program::Guest(path)),
-        Err(why) => {
-            skip(&format!("no {language} guest: {why}"));
-            None
-        }
+        Err(why) => cannot_run(&format!(
+            "there is no guest in {language}; `make test` sets up what it takes: {why}"
+        )),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Scripts, run natively and by the runtime components.
 
 use super::runtimes::runtime;
-use super::{Ended, Names, posix_ipc, skip};
+use super::{Ended, Names, cannot_run, posix_ipc};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The runtime of a language, `python` or `js`. Where there is no tool chain for it, the
-/// test says that it is skipped:
+/// test fails and says so:
 ///
 /// ```ignore
 /// let Some(python) = Runtime::find("python") else { return };
@@ -20,10 +20,9 @@ impl Runtime {
     pub fn find(language: &str) -> Option<Self> {
         match runtime(language) {
             Ok(folder) => Some(Self { folder }),
-            Err(why) => {
-                skip(&format!("no runtime for {language}: {why}"));
-                None
-            }
+            Err(why) => cannot_run(&format!(
+                "there is no runtime for {language}; `make test` sets up what it takes: {why}"
+            )),
         }
     }
 
@@ -62,8 +61,7 @@ pub fn native_python() -> Option<PathBuf> {
         let python = String::from_utf8(output.stdout).unwrap();
         Some(python.trim().into())
     } else {
-        skip("no native Python with posix_ipc; run tools/setup-guests peers");
-        None
+        cannot_run("there is no native Python with posix_ipc; `make test` sets it up")
     }
 }
 
