@@ -166,13 +166,13 @@ python_with() {
     # Debian's Python has the module venv, but not what makes it work.
     python3 -c 'import venv, ensurepip' 2>/dev/null || die "$language" "python3 cannot make environments" \
         "install its modules venv and pip; on Debian: apt-get install python3-venv python3-pip"
-    PACKAGE=$3
+    PYTHON_OF=$1 PACKAGE=$3
     made "$language" "$2" "$3" "make_python" "$4"
 }
 
 make_python() {
     local name=${1##*/}
-    logged "$name" "$name-venv" python3 -m venv "$1"
-    logged "$name" "$name-install" "$1/bin/python" -m pip install --quiet \
+    logged "$PYTHON_OF" "$name-venv" python3 -m venv "$1"
+    logged "$PYTHON_OF" "$name-install" "$1/bin/python" -m pip install --quiet \
         --disable-pip-version-check "$PACKAGE"
 }
