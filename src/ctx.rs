@@ -20,10 +20,9 @@ use crate::grant::{Grant, GrantError, Grants, Kind, PrivateNamespace, Right};
 use crate::ledger::{GuestLedger, Ledger, LedgerDir};
 use crate::mappings::{Mappings, OpenMappings};
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
-use crate::random;
 use crate::sys::limits::Refusal;
 use crate::sys::semaphore::Semaphore;
-use crate::wait::{Canceller, WaitMode, WaitStrategy, Waits};
+use crate::wait::{Canceller, Park, WaitMode, WaitStrategy, Waits};
 use access::Audit;
 use created::Created;
 use limiter::Memory;
@@ -63,6 +62,7 @@ impl IpcHost {
             inline: Duration::from_micros(50),
             ledger: None,
             mappings: None,
+            parking: None,
         }
     }
 
@@ -94,13 +94,14 @@ impl Default for IpcHost {
 }
 
 /// Settings of an [`IpcHost`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct IpcHostBuilder {
     strategy: WaitStrategy,
     inline: Duration,
     ledger: Option<LedgerDir>,
     mappings: Option<Mappings>,
+    parking: Option<Arc<dyn Park>>,
 }
 
 impl IpcHostBuilder {
@@ -134,6 +135,13 @@ impl IpcHostBuilder {
         self
     }
 
+    /// Lets a scheduler end the waits of guests.
+    #[cfg(feature = "explore")]
+    pub(crate) fn park(mut self, parking: Arc<dyn Park>) -> Self {
+        self.parking = Some(parking);
+        self
+    }
+
     /// The host. If the ledger cannot be started the log says so, as does
     /// [`IpcHost::ledger_error`], and the host works without one.
     pub fn build(self) -> IpcHost {
@@ -147,7 +155,7 @@ impl IpcHostBuilder {
         };
         IpcHost {
             shared: Arc::new(Shared {
-                waits: Waits::new(self.strategy, self.inline),
+                waits: Waits::new(self.strategy, self.inline, self.parking),
                 ledger: self.ledger.map(start).transpose(),
                 mappings: self.mappings,
             }),
@@ -187,7 +195,7 @@ impl IpcCtx {
         IpcCtxBuilder {
             label: "guest".into(),
             grants: Grants::new(),
-            private: false,
+            private: None,
             quota: Quota::default(),
             audit: None,
         }
@@ -459,7 +467,7 @@ impl IpcCtx {
 pub struct IpcCtxBuilder {
     label: String,
     grants: Grants,
-    private: bool,
+    private: Option<PrivateNamespace>,
     quota: Quota,
     audit: Option<Box<Audit>>,
 }
@@ -484,8 +492,13 @@ impl IpcCtxBuilder {
     /// Gives the guest a namespace of its own instead of grants: every name works,
     /// is invisible to others, and is gone when the guest is. The objects are real
     /// ones, under names with a random prefix.
-    pub fn private(mut self) -> Self {
-        self.private = true;
+    pub fn private(self) -> Self {
+        self.private_namespace(PrivateNamespace::random())
+    }
+
+    /// As [`Self::private`], in a namespace that several guests can be given.
+    pub fn private_namespace(mut self, namespace: PrivateNamespace) -> Self {
+        self.private = Some(namespace);
         self
     }
 
@@ -516,14 +529,10 @@ impl IpcCtxBuilder {
     ///
     /// If there are grants beside a private namespace, which leaves nothing to grant.
     pub fn build(self, host: &IpcHost) -> Result<IpcCtx, GrantError> {
-        let grants = if self.private {
-            if self.grants.iter().next().is_some() {
-                return Err(GrantError::Private);
-            }
-            let prefix = format!("posix-ipc.{}.", random::word(16));
-            Grants::private(PrivateNamespace::new(&prefix)?)
-        } else {
-            self.grants
+        let grants = match self.private {
+            Some(_) if !self.grants.is_empty() => return Err(GrantError::Private),
+            Some(namespace) => Grants::private(namespace),
+            None => self.grants,
         };
         let counter = |grant: &Grant| {
             let what = format!("objects of {}", grant.pattern());

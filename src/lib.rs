@@ -100,6 +100,8 @@ pub mod audit;
 pub mod bindings;
 mod ctx;
 mod error;
+#[cfg(feature = "explore")]
+pub mod explore;
 pub mod grant;
 mod host;
 pub mod ledger;

@@ -6,21 +6,24 @@
 //! it is worth trying again; the one place that takes a token or a message is the
 //! try itself, on the task. So a task that is gone has taken nothing.
 
+mod park;
 mod queue;
 mod reactor;
 #[cfg(test)]
 mod tests;
 mod word;
 
+pub(crate) use park::{Park, Parked};
 pub(crate) use queue::{PollableQueue, notified};
 
 use crate::error::{Error, ErrorCode};
 use crate::sys::word::{Word, semaphores_have_words};
 use reactor::{Interest, Reactor, Registration};
 use std::future::Future;
-use std::sync::{Once, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Once, OnceLock};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How a host waits for semaphores and for words of shared memory. Queues are
 /// waited for by their descriptors in any case.
@@ -48,15 +51,22 @@ pub(crate) struct Waits {
     reactor: OnceLock<Reactor>,
     /// That there is none is said once.
     told: Once,
+    /// Who ends waits instead of the kernel.
+    parking: Option<Arc<dyn Park>>,
 }
 
 impl Waits {
-    pub(crate) fn new(strategy: WaitStrategy, inline: Duration) -> Self {
+    pub(crate) fn new(
+        strategy: WaitStrategy,
+        inline: Duration,
+        parking: Option<Arc<dyn Park>>,
+    ) -> Self {
         Self {
             strategy,
             inline,
             reactor: OnceLock::new(),
             told: Once::new(),
+            parking,
         }
     }
 
@@ -149,7 +159,7 @@ async fn limited<T>(
     let elapsed = async {
         match deadline {
             Deadline::Never => std::future::pending().await,
-            Deadline::At(end) => tokio::time::sleep_until(end.into()).await,
+            Deadline::At(end) => tokio::time::sleep_until(end).await,
         }
     };
     tokio::select! {

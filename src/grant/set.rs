@@ -2,6 +2,7 @@
 
 use super::name::SEPARATORS;
 use super::{Grant, GrantError, Kind, Lifecycle, Name, NameError, Pattern};
+use crate::random;
 
 /// The grants of one guest. Empty, it denies everything.
 #[derive(Clone, Debug, Default)]
@@ -151,6 +152,12 @@ pub struct PrivateNamespace {
 }
 
 impl PrivateNamespace {
+    /// A namespace that nobody else can find.
+    pub fn random() -> Self {
+        let prefix = format!("posix-ipc.{}.", random::word(16));
+        Self::new(&prefix).expect("the prefix is short and ends in a dot")
+    }
+
     /// Makes a namespace of a prefix, which has no slash and ends in `.`, `-` or
     /// `_`. The caller makes it random: whoever knows the prefix can reach the
     /// objects.

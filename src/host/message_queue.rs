@@ -311,7 +311,7 @@ impl IpcCtxView<'_> {
         let (may_receive, may_send) = directions(access);
         let identity = raw.identity()?;
         Ok(self.table.push(Queue {
-            raw: Arc::new(PollableQueue::new(raw)),
+            raw: Arc::new(PollableQueue::new(raw, self.ctx.host().waits())),
             _entry: self.ctx.ledger().opens(KIND, &permit.host_name, identity),
             name: permit.guest_name,
             may_receive,

@@ -1,6 +1,6 @@
 //! Waiting for room or for a message in a queue, by its descriptor.
 
-use super::{Canceller, WaitMode, Waits, limited};
+use super::{Canceller, Park, WaitMode, Waits, limited, park};
 use crate::error::{Error, ErrorCode};
 use crate::sys::message_queue::MessageQueue;
 use crate::sys::notification::Registration;
@@ -17,13 +17,15 @@ use tokio::io::unix::AsyncFd;
 /// A queue that tasks can wait for. It is registered with the runtime's poller at
 /// the first wait, so that a guest which never waits does not pay for it.
 pub(crate) struct PollableQueue {
+    parking: Option<Arc<dyn Park>>,
     readiness: OnceLock<AsyncFd<Arc<MessageQueue>>>,
     queue: Arc<MessageQueue>,
 }
 
 impl PollableQueue {
-    pub(crate) fn new(queue: MessageQueue) -> Self {
+    pub(crate) fn new(queue: MessageQueue, waits: &Waits) -> Self {
         Self {
+            parking: waits.parking.clone(),
             readiness: OnceLock::new(),
             queue: queue.into(),
         }
@@ -52,34 +54,41 @@ impl PollableQueue {
     /// Waits until the queue holds a message, or an error that the next call on it
     /// will report.
     pub(crate) async fn readable(&self) {
-        let held = |queue: &MessageQueue| queue.attributes().map(|now| now.current_messages > 0);
-        self.ready(Interest::READABLE, held).await;
+        self.ready(Interest::READABLE).await;
     }
 
     /// Waits until the queue has room for a message.
     pub(crate) async fn writable(&self) {
-        let room = |queue: &MessageQueue| {
-            queue
-                .attributes()
-                .map(|now| now.current_messages < now.size.max_messages)
-        };
-        self.ready(Interest::WRITABLE, room).await;
+        self.ready(Interest::WRITABLE).await;
     }
 
-    async fn ready(
-        &self,
-        interest: Interest,
-        is_ready: impl Fn(&MessageQueue) -> sys::Result<bool>,
-    ) {
-        let look = || match is_ready(&self.queue) {
-            Ok(false) => Err(Errno::EAGAIN),
-            _ => Ok(()),
+    async fn ready(&self, interest: Interest) {
+        let is_ready = is_ready(&self.queue, interest);
+        if let Some(parking) = &self.parking {
+            return park::until(parking, is_ready).await;
+        }
+        let look = || match is_ready() {
+            false => Err(Errno::EAGAIN),
+            true => Ok(()),
         };
         if look().is_err()
             && let Ok(readiness) = self.readiness()
         {
             let _ = parked(readiness, interest, look).await;
         }
+    }
+}
+
+/// Whether a queue has a message or room for one, or the next call on it fails.
+fn is_ready(
+    queue: &Arc<MessageQueue>,
+    interest: Interest,
+) -> impl Fn() -> bool + Clone + Send + Unpin + use<> {
+    let queue = queue.clone();
+    move || match queue.attributes() {
+        Ok(now) if interest.is_readable() => now.current_messages > 0,
+        Ok(now) => now.current_messages < now.size.max_messages,
+        Err(_) => true,
     }
 }
 
@@ -129,6 +138,18 @@ impl Waits {
         };
         if canceller.is_cancelled() {
             return Err(ErrorCode::Cancelled.into());
+        }
+        if let Some(parking) = &self.parking {
+            let parked = async {
+                loop {
+                    park::until(parking, is_ready(&queue.queue, interest)).await;
+                    match attempt() {
+                        Err(Errno::EAGAIN) => {}
+                        done => return done.map_err(Error::from),
+                    }
+                }
+            };
+            return limited(parked, deadline, canceller).await;
         }
         if inline_wait(queue, interest, self.inline.min(deadline.remaining())) {
             match attempt() {

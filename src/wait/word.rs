@@ -1,7 +1,7 @@
 //! Waiting for a semaphore, and for a word of a segment to change.
 
 use super::reactor::Interest;
-use super::{Backoff, Canceller, WaitMode, Waits, limited};
+use super::{Backoff, Canceller, WaitMode, Waits, limited, park};
 use crate::error::{Error, ErrorCode};
 use crate::sys::Errno;
 use crate::sys::semaphore::Semaphore;
@@ -31,6 +31,18 @@ impl Waits {
         };
         if canceller.is_cancelled() {
             return Err(ErrorCode::Cancelled.into());
+        }
+        if let Some(parking) = &self.parking {
+            let parked = async {
+                loop {
+                    park::until(parking, has_token(semaphore)).await;
+                    match semaphore.try_acquire() {
+                        Err(Errno::EAGAIN) => {}
+                        done => return done.map_err(Error::from),
+                    }
+                }
+            };
+            return limited(parked, deadline, canceller).await;
         }
         match semaphore.acquire_within(self.inline.min(deadline.remaining())) {
             Err(Errno::ETIMEDOUT) => {}
@@ -65,6 +77,9 @@ impl Waits {
     /// Waits until a semaphore's value is above 0, or an error that the next call
     /// on it will report. Takes nothing.
     pub(crate) async fn available(&self, semaphore: &Arc<Semaphore>) {
+        if let Some(parking) = &self.parking {
+            return park::until(parking, has_token(semaphore)).await;
+        }
         let mut backoff = Backoff::new();
         while semaphore.value() == Ok(0) {
             match self.register(Word::Semaphore(semaphore.clone()), Interest::Look) {
@@ -92,6 +107,17 @@ impl Waits {
             return Err(ErrorCode::Cancelled.into());
         }
         let word = Word::Segment(Arc::new(word));
+        if let Some(parking) = &self.parking {
+            let has_changed = {
+                let word = word.clone();
+                move || word.load() != Ok(expected)
+            };
+            let parked = async {
+                park::until(parking, has_changed).await;
+                Ok(true)
+            };
+            return limited(parked, deadline, canceller).await;
+        }
         match word.wait(expected, self.inline.min(deadline.remaining())) {
             Err(Errno::ETIMEDOUT) => {}
             // Woken, changed just now, or interrupted: all of them are reasons to
@@ -119,6 +145,12 @@ impl Waits {
         }
         Ok(true)
     }
+}
+
+/// Whether a semaphore can be taken, or the next call on it fails.
+fn has_token(semaphore: &Arc<Semaphore>) -> impl Fn() -> bool + Clone + Send + Unpin + use<> {
+    let semaphore = semaphore.clone();
+    move || semaphore.value() != Ok(0)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod audit;
 mod cache;
 mod check;
 mod engine;
+mod explore;
 mod guest;
 mod holders;
 mod log;
@@ -35,6 +36,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Explore(explore::Args),
     Check(check::Args),
     Ls(ls::Ls),
     Rm(rm::Rm),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     log::install();
     let done = match cli.command {
         Command::Run(args) => args.run(),
+        Command::Explore(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Ls(args) => args.run(),
         Command::Rm(args) => args.run(),
