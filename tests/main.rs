@@ -5,6 +5,7 @@
 mod attacks;
 mod cli;
 mod conformance;
+mod explore;
 mod fuzz;
 mod languages;
 mod mappings;

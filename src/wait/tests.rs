@@ -16,7 +16,7 @@ const FOREVER: Duration = Duration::from_secs(60);
 
 /// No inline wait, so that every wait is parked.
 fn waits(strategy: WaitStrategy) -> Arc<Waits> {
-    Arc::new(Waits::new(strategy, Duration::ZERO))
+    Arc::new(Waits::new(strategy, Duration::ZERO, None))
 }
 
 const STRATEGIES: [WaitStrategy; 2] = [WaitStrategy::Reactor, WaitStrategy::Polling];
@@ -41,7 +41,7 @@ fn queue() -> PollableQueue {
     };
     let queue = MessageQueue::create(&name, Direction::Both, 0o600, Some(size), |_| {}).unwrap();
     message_queue::unlink(&name).unwrap();
-    PollableQueue::new(queue)
+    PollableQueue::new(queue, &waits(WaitStrategy::Auto))
 }
 
 fn segment(size: u64) -> SharedMemory {
