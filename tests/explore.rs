@@ -38,6 +38,43 @@ fn two_locks_in_two_orders_deadlock() {
     );
 }
 
+/// Each of the programs, with how many guests it is for and how it fails.
+const PROGRAMS: [(&str, usize, &str); 11] = [
+    ("two-locks.c", 2, "deadlock"),
+    ("lost-wakeup.c", 2, "deadlock"),
+    ("full-queue.c", 2, "deadlock"),
+    ("initial-value.c", 2, "deadlock"),
+    ("check-then-act.c", 2, "exit"),
+    ("overtaken.c", 2, "exit"),
+    ("upgrade.c", 2, "deadlock"),
+    ("barrier.c", 2, "exit"),
+    ("dead-worker.c", 3, "deadlock"),
+    ("counter.c", 2, "exit"),
+    ("ring.c", 2, "exit"),
+];
+
+#[test]
+fn wrong_programs_fail_and_right_ones_do_not() {
+    for (name, guests, failure) in PROGRAMS {
+        let Some(guest) = example(name) else {
+            return;
+        };
+        let guests = vec![&guest; guests];
+        let found = explore(&["--runs", "5000"], &guests, &["{n}"]);
+        assert_eq!(found.code, Some(1), "{name}: {found:?}");
+        assert!(
+            found.stdout.to_lowercase().contains(failure),
+            "{name}: {found:?}"
+        );
+        let found = explore(&["--runs", "200"], &guests, &["{n}", "right"]);
+        assert_eq!(found.code, Some(0), "{name}: {found:?}");
+        assert!(
+            found.stdout.starts_with("no failure in 200 runs"),
+            "{name}: {found:?}"
+        );
+    }
+}
+
 #[test]
 fn a_recording_is_repeated_and_another_guest_is_refused() {
     let Some(guest) = example("two-locks.c") else {
