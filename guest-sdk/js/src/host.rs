@@ -328,19 +328,16 @@ fn segments<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     Ok(functions.0)
 }
 
-/// The host limits what one call reads.
 fn read_all(segment: &Segment, offset: u64, length: usize) -> posix_ipc_guest::Result<Vec<u8>> {
-    let mut data = segment.read(offset, length)?;
-    while data.len() < length {
-        let more = segment.read(offset + data.len() as u64, length - data.len())?;
-        if more.is_empty() {
-            break;
-        }
-        data.extend(more);
-    }
+    // Whatever was asked for, there is no more than that.
+    let rest = segment.size()?.saturating_sub(offset);
+    let mut data = vec![0; length.min(usize::try_from(rest).unwrap_or(usize::MAX))];
+    let count = read_into_all(segment, offset, &mut data)?;
+    data.truncate(count);
     Ok(data)
 }
 
+/// The host limits what one call reads.
 fn read_into_all(
     segment: &Segment,
     offset: u64,
