@@ -219,6 +219,10 @@ function fastForms() {
     equal([queue.trySend(bytes()), queue.receive(), queue.tryReceive()], [true, { payload: bytes(), priority: 0 }, undefined]);
     throws(() => queue.send(new Uint8Array(17)), "MessageTooLongError", "EMSGSIZE");
 
+    // Half of a surrogate pair is no character.
+    equal([queue.send("a\u{1f600}"), queue.send("\ud800")], [undefined, undefined]);
+    equal(queue.receiveBatch(2).map(({ payload }) => payload), [bytes(97, 240, 159, 152, 128), bytes(239, 191, 189)]);
+
     const memory = SharedMemory.createUnique("/fast-", { size: 64 });
     // The array is as long as its buffer, which becomes shorter.
     const resizable = new ArrayBuffer(1 << 20, { maxByteLength: 1 << 20 });

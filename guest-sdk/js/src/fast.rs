@@ -241,6 +241,30 @@ impl Call<'_> {
         }
     }
 
+    /// Uses an argument that is a string, as UTF-8.
+    fn with_string<R>(&self, index: usize, action: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
+        let value = *self.arguments.get(index)?;
+        // SAFETY: the engine gives the address and length of bytes that stay until they are
+        // given back.
+        unsafe {
+            if !qjs::JS_IsString(value) {
+                return None;
+            }
+            let mut length = 0;
+            let start = qjs::JS_ToCStringLen2(self.context, &mut length, value, false);
+            if start.is_null() {
+                return self.forget_exception();
+            }
+            let bytes = slice::from_raw_parts(start.cast::<u8>(), length as usize);
+            // A half of a surrogate pair is not.
+            let result = std::str::from_utf8(bytes)
+                .ok()
+                .and_then(|text| action(text.as_bytes()));
+            qjs::JS_FreeCString(self.context, start);
+            result
+        }
+    }
+
     /// An argument that is an array of bytes. Nothing but JavaScript moves or frees them.
     fn bytes(&self, index: usize) -> Option<*mut [u8]> {
         let value = *self.arguments.get(index)?;
@@ -355,12 +379,17 @@ fn try_send(call: &Call<'_>) -> Option<qjs::JSValue> {
     sent(call).map(boolean)
 }
 
-/// Sends bytes with priority 0, if there is room.
+/// Sends bytes or a string with priority 0, if there is room.
 fn sent(call: &Call<'_>) -> Option<bool> {
-    let payload = call.bytes(0).filter(|_| call.no_more_than(1))?;
+    if !call.no_more_than(1) {
+        return None;
+    }
+    let send = |payload: &[u8]| call.with(|queue: &Queue| queue.try_send(payload, 0).ok());
     // SAFETY: no JavaScript runs meanwhile.
-    let payload = unsafe { &*payload };
-    call.with(|queue: &Queue| queue.try_send(payload, 0).ok())
+    match call.bytes(0) {
+        Some(payload) => send(unsafe { &*payload }),
+        None => call.with_string(0, send),
+    }
 }
 
 fn receive(call: &Call<'_>) -> Option<qjs::JSValue> {
