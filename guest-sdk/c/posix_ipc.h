@@ -465,13 +465,13 @@ typedef posix_ipc_message_queue_queue_limits_t posix_ipc_limits_queue_limits_t;
 // Return the readiness of a pollable. This function never blocks.
 // 
 // Returns `true` when the pollable is ready, and `false` otherwise.
-extern bool wasi_io_poll_method_pollable_ready(wasi_io_poll_borrow_pollable_t self);
+extern bool wasi_io_poll_method_pollable_ready(wasi_io_poll_borrow_pollable_t self) __asm__("__posix_ipc_wasi_io_poll_method_pollable_ready");
 // `block` returns immediately if the pollable is ready, and otherwise
 // blocks until ready.
 // 
 // This function is equivalent to calling `poll.poll` on a list
 // containing only this pollable.
-extern void wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable_t self);
+extern void wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable_t self) __asm__("__posix_ipc_wasi_io_poll_method_pollable_block");
 // Poll for completion on a set of pollables.
 // 
 // This function takes a list of pollables, which identify I/O sources of
@@ -491,50 +491,50 @@ extern void wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable_t se
 // do any I/O so it doesn't fail. If any of the I/O sources identified by
 // the pollables has an error, it is indicated by marking the source as
 // being ready for I/O.
-extern void wasi_io_poll_poll(wasi_io_poll_list_borrow_pollable_t *in, posix_ipc_list_u32_t *ret);
+extern void wasi_io_poll_poll(wasi_io_poll_list_borrow_pollable_t *in, posix_ipc_list_u32_t *ret) __asm__("__posix_ipc_wasi_io_poll_poll");
 
 // Imported Functions from `posix:ipc/mappings@0.1.0`
 // The guest address of the first byte.
-extern uint64_t posix_ipc_mappings_method_mapping_address(posix_ipc_mappings_borrow_mapping_t self);
+extern uint64_t posix_ipc_mappings_method_mapping_address(posix_ipc_mappings_borrow_mapping_t self) __asm__("__posix_ipc_mappings_method_mapping_address");
 // The length in bytes.
-extern uint64_t posix_ipc_mappings_method_mapping_length(posix_ipc_mappings_borrow_mapping_t self);
+extern uint64_t posix_ipc_mappings_method_mapping_length(posix_ipc_mappings_borrow_mapping_t self) __asm__("__posix_ipc_mappings_method_mapping_length");
 
 // Imported Functions from `posix:ipc/semaphore@0.1.0`
 // Opens a semaphore, and with `create` makes it if it does not exist.
 // `mode` and `initial-value` apply to a new semaphore only. Similar to
 // `sem_open` in POSIX.
-extern bool posix_ipc_semaphore_static_semaphore_open(posix_ipc_string_t *name, posix_ipc_semaphore_open_flags_t flags, posix_ipc_semaphore_mode_t mode, uint32_t initial_value, posix_ipc_semaphore_own_semaphore_t *ret, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_static_semaphore_open(posix_ipc_string_t *name, posix_ipc_semaphore_open_flags_t flags, posix_ipc_semaphore_mode_t mode, uint32_t initial_value, posix_ipc_semaphore_own_semaphore_t *ret, posix_ipc_semaphore_error_code_t *err) __asm__("__posix_ipc_semaphore_static_semaphore_open");
 // Creates a semaphore under a name that is not in use: `prefix` followed by
 // random letters and digits. The prefix starts with a slash.
-extern bool posix_ipc_semaphore_static_semaphore_create_unique(posix_ipc_string_t *prefix, posix_ipc_semaphore_mode_t mode, uint32_t initial_value, posix_ipc_semaphore_own_semaphore_t *ret, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_static_semaphore_create_unique(posix_ipc_string_t *prefix, posix_ipc_semaphore_mode_t mode, uint32_t initial_value, posix_ipc_semaphore_own_semaphore_t *ret, posix_ipc_semaphore_error_code_t *err) __asm__("__posix_ipc_semaphore_static_semaphore_create_unique");
 // The name under which the guest knows this semaphore.
-extern void posix_ipc_semaphore_method_semaphore_name(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_string_t *ret);
+extern void posix_ipc_semaphore_method_semaphore_name(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_string_t *ret) __asm__("__posix_ipc_semaphore_method_semaphore_name");
 // The permission bits that the semaphore had when it was opened.
-extern posix_ipc_semaphore_mode_t posix_ipc_semaphore_method_semaphore_mode(posix_ipc_semaphore_borrow_semaphore_t self);
+extern posix_ipc_semaphore_mode_t posix_ipc_semaphore_method_semaphore_mode(posix_ipc_semaphore_borrow_semaphore_t self) __asm__("__posix_ipc_semaphore_method_semaphore_mode");
 // The value, which other processes may change at any time. Similar to
 // `sem_getvalue` in POSIX; never negative.
-extern bool posix_ipc_semaphore_method_semaphore_value(posix_ipc_semaphore_borrow_semaphore_t self, uint32_t *ret, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_method_semaphore_value(posix_ipc_semaphore_borrow_semaphore_t self, uint32_t *ret, posix_ipc_semaphore_error_code_t *err) __asm__("__posix_ipc_semaphore_method_semaphore_value");
 // Takes the semaphore if its value is above 0, else fails with `busy`.
 // Similar to `sem_trywait` in POSIX.
-extern bool posix_ipc_semaphore_method_semaphore_try_acquire(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_method_semaphore_try_acquire(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_error_code_t *err) __asm__("__posix_ipc_semaphore_method_semaphore_try_acquire");
 // Takes the semaphore, waiting until its value is above 0. With a timeout
 // the wait ends with `timed-out`; a timeout of 0 is `try-acquire`.
 // Similar to `sem_wait` and `sem_timedwait` in POSIX, on the monotonic
 // clock.
-extern bool posix_ipc_semaphore_method_semaphore_acquire(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_duration_t *maybe_timeout, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_method_semaphore_acquire(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_duration_t *maybe_timeout, posix_ipc_semaphore_error_code_t *err) __asm__("__posix_ipc_semaphore_method_semaphore_acquire");
 // Adds one to the value and wakes one waiter. Similar to `sem_post` in
 // POSIX.
-extern bool posix_ipc_semaphore_method_semaphore_release(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_method_semaphore_release(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_error_code_t *err) __asm__("__posix_ipc_semaphore_method_semaphore_release");
 // A pollable that is ready while the value is above 0. Polling takes
 // nothing: call `try-acquire` afterwards, which fails with `busy` if somebody
 // was faster. The pollable may outlive this handle.
-extern bool posix_ipc_semaphore_method_semaphore_subscribe(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_own_pollable_t *ret, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_method_semaphore_subscribe(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_semaphore_own_pollable_t *ret, posix_ipc_semaphore_error_code_t *err) __asm__("__posix_ipc_semaphore_method_semaphore_subscribe");
 // Maps the memory page of the semaphore into the guest's address range. The
 // layout is that of the host's C library. `probe` is as in `segment.map`.
-extern bool posix_ipc_semaphore_method_semaphore_map(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_list_u8_t *probe, posix_ipc_semaphore_own_mapping_t *ret, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_method_semaphore_map(posix_ipc_semaphore_borrow_semaphore_t self, posix_ipc_list_u8_t *probe, posix_ipc_semaphore_own_mapping_t *ret, posix_ipc_semaphore_error_code_t *err) __asm__("__posix_ipc_semaphore_method_semaphore_map");
 // Removes the name. Open handles stay usable. The semaphore is gone when the
 // last handle is closed. Similar to `sem_unlink` in POSIX.
-extern bool posix_ipc_semaphore_unlink(posix_ipc_string_t *name, posix_ipc_semaphore_error_code_t *err);
+extern bool posix_ipc_semaphore_unlink(posix_ipc_string_t *name, posix_ipc_semaphore_error_code_t *err) __asm__("__posix_ipc_semaphore_unlink");
 
 // Imported Functions from `posix:ipc/shared-memory@0.1.0`
 // Opens an object, and with `create` makes it if it does not exist. With a
@@ -542,27 +542,27 @@ extern bool posix_ipc_semaphore_unlink(posix_ipc_string_t *name, posix_ipc_semap
 // Without, a new object has size 0. Similar to `shm_open` followed by
 // `ftruncate` in POSIX. If resizing an existing object fails, it stays as it
 // was.
-extern bool posix_ipc_shared_memory_static_segment_open(posix_ipc_string_t *name, posix_ipc_shared_memory_open_flags_t flags, posix_ipc_shared_memory_mode_t mode, uint64_t *maybe_size, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_segment_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_static_segment_open(posix_ipc_string_t *name, posix_ipc_shared_memory_open_flags_t flags, posix_ipc_shared_memory_mode_t mode, uint64_t *maybe_size, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_segment_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_static_segment_open");
 // Creates an object under a name that is not in use: `prefix` followed by
 // random letters and digits. It is open for reading and writing.
-extern bool posix_ipc_shared_memory_static_segment_create_unique(posix_ipc_string_t *prefix, posix_ipc_shared_memory_mode_t mode, uint64_t size, posix_ipc_shared_memory_own_segment_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_static_segment_create_unique(posix_ipc_string_t *prefix, posix_ipc_shared_memory_mode_t mode, uint64_t size, posix_ipc_shared_memory_own_segment_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_static_segment_create_unique");
 // The name under which the guest knows this object.
-extern void posix_ipc_shared_memory_method_segment_name(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_string_t *ret);
+extern void posix_ipc_shared_memory_method_segment_name(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_string_t *ret) __asm__("__posix_ipc_shared_memory_method_segment_name");
 // The permission bits of the object. Similar to `fstat` in POSIX.
-extern bool posix_ipc_shared_memory_method_segment_mode(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_shared_memory_mode_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_mode(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_shared_memory_mode_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_mode");
 // The current size in bytes. Similar to `fstat` in POSIX.
-extern bool posix_ipc_shared_memory_method_segment_size(posix_ipc_shared_memory_borrow_segment_t self, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_size(posix_ipc_shared_memory_borrow_segment_t self, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_size");
 // Sets the size in bytes; new bytes are zero. Similar to `ftruncate` in
 // POSIX.
-extern bool posix_ipc_shared_memory_method_segment_resize(posix_ipc_shared_memory_borrow_segment_t self, uint64_t size, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_resize(posix_ipc_shared_memory_borrow_segment_t self, uint64_t size, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_resize");
 // Copies up to `length` bytes out of the object. Returns fewer only if the
 // object ends before that (none at or past its end), or if the host limits
 // one call, at 1 MiB or more. Similar to `pread` in POSIX.
-extern bool posix_ipc_shared_memory_method_segment_read(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint64_t length, posix_ipc_list_u8_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_read(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint64_t length, posix_ipc_list_u8_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_read");
 // Copies bytes into the object. All of them must fit, because a write never
 // makes the object larger: `truncated` says that the object is too short.
 // Nothing is written past its end. Similar to `pwrite` in POSIX.
-extern bool posix_ipc_shared_memory_method_segment_write(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_list_u8_t *data, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_write(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_list_u8_t *data, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_write");
 // Copies bytes of the object into `buffer`, which is memory of the caller,
 // and returns how many. Languages that can lend a buffer save the second copy
 // of `read`.
@@ -570,235 +570,235 @@ extern bool posix_ipc_shared_memory_method_segment_write(posix_ipc_shared_memory
 // The canonical ABI does not provide for writing to a list parameter: a
 // component that virtualises this interface receives a copy of `buffer`. Use
 // `read` if the caller may be virtualised.
-extern bool posix_ipc_shared_memory_method_segment_read_into(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_list_u8_t *buffer, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_read_into(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_list_u8_t *buffer, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_read_into");
 // Reads a 32-bit word at an offset that is a multiple of 4. All atomics
 // are sequentially consistent, in the host's byte order, and atomic
 // against native peers: similar to `atomic_load` in C11.
-extern bool posix_ipc_shared_memory_method_segment_atomic_load_u32(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_atomic_load_u32(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_atomic_load_u32");
 // Writes a 32-bit word.
-extern bool posix_ipc_shared_memory_method_segment_atomic_store_u32(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t value, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_atomic_store_u32(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t value, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_atomic_store_u32");
 // Changes a 32-bit word and returns its previous value.
-extern bool posix_ipc_shared_memory_method_segment_atomic_rmw_u32(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_shared_memory_atomic_operation_t operation, uint32_t operand, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_atomic_rmw_u32(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_shared_memory_atomic_operation_t operation, uint32_t operand, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_atomic_rmw_u32");
 // Writes `replacement` if the 32-bit word equals `expected`. Returns the
 // previous value, which equals `expected` exactly if the write was done.
-extern bool posix_ipc_shared_memory_method_segment_atomic_compare_exchange_u32(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t expected, uint32_t replacement, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_atomic_compare_exchange_u32(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t expected, uint32_t replacement, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_atomic_compare_exchange_u32");
 // Reads a 64-bit word at an offset that is a multiple of 8.
-extern bool posix_ipc_shared_memory_method_segment_atomic_load_u64(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_atomic_load_u64(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_atomic_load_u64");
 // Writes a 64-bit word.
-extern bool posix_ipc_shared_memory_method_segment_atomic_store_u64(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint64_t value, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_atomic_store_u64(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint64_t value, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_atomic_store_u64");
 // Changes a 64-bit word and returns its previous value.
-extern bool posix_ipc_shared_memory_method_segment_atomic_rmw_u64(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_shared_memory_atomic_operation_t operation, uint64_t operand, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_atomic_rmw_u64(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, posix_ipc_shared_memory_atomic_operation_t operation, uint64_t operand, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_atomic_rmw_u64");
 // Writes `replacement` if the 64-bit word equals `expected`. Returns the
 // previous value.
-extern bool posix_ipc_shared_memory_method_segment_atomic_compare_exchange_u64(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint64_t expected, uint64_t replacement, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_atomic_compare_exchange_u64(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint64_t expected, uint64_t replacement, uint64_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_atomic_compare_exchange_u64");
 // Waits while the 32-bit word at `offset`, a multiple of 4, holds
 // `expected`, until somebody calls `notify` or a native peer wakes it.
 // Similar to `FUTEX_WAIT` (not private) of `futex` on Linux.
-extern bool posix_ipc_shared_memory_method_segment_wait(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t expected, posix_ipc_shared_memory_duration_t *maybe_timeout, posix_ipc_shared_memory_wait_outcome_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_wait(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t expected, posix_ipc_shared_memory_duration_t *maybe_timeout, posix_ipc_shared_memory_wait_outcome_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_wait");
 // Wakes up to `count` waiters of the 32-bit word at `offset`, guests and
 // native processes alike, and returns how many it woke. Change the word
 // first: a waiter that is about to wait compares it with what it expects.
 // Similar to `FUTEX_WAKE` of `futex` on Linux.
-extern bool posix_ipc_shared_memory_method_segment_notify(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t count, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_notify(posix_ipc_shared_memory_borrow_segment_t self, uint64_t offset, uint32_t count, uint32_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_notify");
 // Maps part of the object into the guest's address range, above its own
 // memory. `offset` is a multiple of the page size. `probe` is one or more
 // bytes of the memory that the mapping is for: it tells the host which
 // memory that is. The host does not change it.
-extern bool posix_ipc_shared_memory_method_segment_map(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_list_u8_t *probe, uint64_t offset, uint64_t length, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_mapping_t *ret, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_method_segment_map(posix_ipc_shared_memory_borrow_segment_t self, posix_ipc_list_u8_t *probe, uint64_t offset, uint64_t length, posix_ipc_shared_memory_access_t access, posix_ipc_shared_memory_own_mapping_t *ret, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_method_segment_map");
 // Removes the name. Open handles stay usable. The memory is gone when the last
 // handle is closed. Similar to `shm_unlink` in POSIX.
-extern bool posix_ipc_shared_memory_unlink(posix_ipc_string_t *name, posix_ipc_shared_memory_error_code_t *err);
+extern bool posix_ipc_shared_memory_unlink(posix_ipc_string_t *name, posix_ipc_shared_memory_error_code_t *err) __asm__("__posix_ipc_shared_memory_unlink");
 
 // Imported Functions from `posix:ipc/message-queue@0.1.0`
 // Opens a queue, and with `create` makes it if it does not exist. `mode`
 // and `limits` apply to a new queue only; without `limits` it has the
 // system's default size. Similar to `mq_open` in POSIX.
-extern bool posix_ipc_message_queue_static_queue_open(posix_ipc_string_t *name, posix_ipc_message_queue_open_flags_t flags, posix_ipc_message_queue_mode_t mode, posix_ipc_message_queue_access_t access, posix_ipc_message_queue_queue_limits_t *maybe_limits, posix_ipc_message_queue_own_queue_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_static_queue_open(posix_ipc_string_t *name, posix_ipc_message_queue_open_flags_t flags, posix_ipc_message_queue_mode_t mode, posix_ipc_message_queue_access_t access, posix_ipc_message_queue_queue_limits_t *maybe_limits, posix_ipc_message_queue_own_queue_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_static_queue_open");
 // Creates a queue under a name that is not in use: `prefix` followed by
 // random letters and digits. It is open for both directions.
-extern bool posix_ipc_message_queue_static_queue_create_unique(posix_ipc_string_t *prefix, posix_ipc_message_queue_mode_t mode, posix_ipc_message_queue_queue_limits_t *maybe_limits, posix_ipc_message_queue_own_queue_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_static_queue_create_unique(posix_ipc_string_t *prefix, posix_ipc_message_queue_mode_t mode, posix_ipc_message_queue_queue_limits_t *maybe_limits, posix_ipc_message_queue_own_queue_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_static_queue_create_unique");
 // The name under which the guest knows this queue.
-extern void posix_ipc_message_queue_method_queue_name(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_string_t *ret);
+extern void posix_ipc_message_queue_method_queue_name(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_string_t *ret) __asm__("__posix_ipc_message_queue_method_queue_name");
 // The permission bits of the queue.
-extern bool posix_ipc_message_queue_method_queue_mode(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_mode_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_queue_mode(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_mode_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_queue_mode");
 // The size and fill of the queue. Similar to `mq_getattr` in POSIX.
-extern bool posix_ipc_message_queue_method_queue_attributes(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_attributes_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_queue_attributes(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_attributes_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_queue_attributes");
 // Adds a message, waiting while the queue is full. With a timeout the
 // wait ends with `timed-out`; a timeout of 0 does not wait and fails with
 // `busy`. Similar to `mq_send` and `mq_timedsend` in POSIX, on the
 // monotonic clock.
-extern bool posix_ipc_message_queue_method_queue_send(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_list_u8_t *payload, uint32_t priority, posix_ipc_message_queue_duration_t *maybe_timeout, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_queue_send(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_list_u8_t *payload, uint32_t priority, posix_ipc_message_queue_duration_t *maybe_timeout, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_queue_send");
 // Takes the oldest message of the highest priority, waiting while the
 // queue is empty. Timeouts as for `send`. Similar to `mq_receive` and
 // `mq_timedreceive` in POSIX.
-extern bool posix_ipc_message_queue_method_queue_receive(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_duration_t *maybe_timeout, posix_ipc_message_queue_message_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_queue_receive(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_duration_t *maybe_timeout, posix_ipc_message_queue_message_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_queue_receive");
 // Sends messages in order with one call and returns how many it sent. The
 // timeout covers the whole call. The call fails only if it could not send the
 // first message. A count below the number of messages means that it could
 // not send the next one.
-extern bool posix_ipc_message_queue_method_queue_send_batch(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_list_message_t *messages, posix_ipc_message_queue_duration_t *maybe_timeout, uint32_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_queue_send_batch(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_list_message_t *messages, posix_ipc_message_queue_duration_t *maybe_timeout, uint32_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_queue_send_batch");
 // Waits for one message as `receive` does. Then takes further messages
 // without waiting, up to `max` in all.
-extern bool posix_ipc_message_queue_method_queue_receive_batch(posix_ipc_message_queue_borrow_queue_t self, uint32_t max, posix_ipc_message_queue_duration_t *maybe_timeout, posix_ipc_message_queue_list_message_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_queue_receive_batch(posix_ipc_message_queue_borrow_queue_t self, uint32_t max, posix_ipc_message_queue_duration_t *maybe_timeout, posix_ipc_message_queue_list_message_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_queue_receive_batch");
 // A pollable that is ready while the queue holds a message. It may
 // outlive this handle.
-extern bool posix_ipc_message_queue_method_queue_subscribe_readable(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_queue_subscribe_readable(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_queue_subscribe_readable");
 // A pollable that is ready while the queue has room for a message. It may
 // outlive this handle.
-extern bool posix_ipc_message_queue_method_queue_subscribe_writable(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_queue_subscribe_writable(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_queue_subscribe_writable");
 // Registers for one notification: that a message arrived in the empty queue
 // while nobody was waiting to receive it. A queue has one registration in the
 // whole system: `busy` says that somebody else has it. It needs a handle that
 // can receive; others answer `access`. Similar to `mq_notify` in POSIX.
-extern bool posix_ipc_message_queue_method_queue_request_notification(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_notification_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_queue_request_notification(posix_ipc_message_queue_borrow_queue_t self, posix_ipc_message_queue_own_notification_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_queue_request_notification");
 // Whether the message has arrived. If so, the registration is used up.
-extern bool posix_ipc_message_queue_method_notification_delivered(posix_ipc_message_queue_borrow_notification_t self);
+extern bool posix_ipc_message_queue_method_notification_delivered(posix_ipc_message_queue_borrow_notification_t self) __asm__("__posix_ipc_message_queue_method_notification_delivered");
 // A pollable that is ready when the message has arrived, or when this
 // notification has been dropped.
-extern bool posix_ipc_message_queue_method_notification_subscribe(posix_ipc_message_queue_borrow_notification_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_method_notification_subscribe(posix_ipc_message_queue_borrow_notification_t self, posix_ipc_message_queue_own_pollable_t *ret, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_method_notification_subscribe");
 // Removes the name. Open handles stay usable. The queue is gone when the last
 // handle is closed. Similar to `mq_unlink` in POSIX.
-extern bool posix_ipc_message_queue_unlink(posix_ipc_string_t *name, posix_ipc_message_queue_error_code_t *err);
+extern bool posix_ipc_message_queue_unlink(posix_ipc_string_t *name, posix_ipc_message_queue_error_code_t *err) __asm__("__posix_ipc_message_queue_unlink");
 
 // Imported Functions from `posix:ipc/limits@0.1.0`
 // The highest value of a semaphore. Similar to `SEM_VALUE_MAX` in POSIX.
-extern uint32_t posix_ipc_limits_semaphore_value_max(void);
+extern uint32_t posix_ipc_limits_semaphore_value_max(void) __asm__("__posix_ipc_limits_semaphore_value_max");
 // The highest priority of a message. Similar to `MQ_PRIO_MAX` - 1 in POSIX.
-extern uint32_t posix_ipc_limits_queue_priority_max(void);
+extern uint32_t posix_ipc_limits_queue_priority_max(void) __asm__("__posix_ipc_limits_queue_priority_max");
 // The size of a queue that is created without `limits`.
-extern void posix_ipc_limits_queue_defaults(posix_ipc_limits_queue_limits_t *ret);
+extern void posix_ipc_limits_queue_defaults(posix_ipc_limits_queue_limits_t *ret) __asm__("__posix_ipc_limits_queue_defaults");
 // The largest size of a queue that an unprivileged process may create.
-extern void posix_ipc_limits_queue_maximums(posix_ipc_limits_queue_limits_t *ret);
+extern void posix_ipc_limits_queue_maximums(posix_ipc_limits_queue_limits_t *ret) __asm__("__posix_ipc_limits_queue_maximums");
 // The size of a memory page in bytes.
-extern uint32_t posix_ipc_limits_page_size(void);
+extern uint32_t posix_ipc_limits_page_size(void) __asm__("__posix_ipc_limits_page_size");
 
 // Helper Functions
 
-void posix_ipc_option_string_free(posix_ipc_option_string_t *ptr);
+void posix_ipc_option_string_free(posix_ipc_option_string_t *ptr) __asm__("__posix_ipc_option_string_free");
 
-void posix_ipc_types_error_code_free(posix_ipc_types_error_code_t *ptr);
+void posix_ipc_types_error_code_free(posix_ipc_types_error_code_t *ptr) __asm__("__posix_ipc_types_error_code_free");
 
-extern void wasi_io_poll_pollable_drop_own(wasi_io_poll_own_pollable_t handle);
+extern void wasi_io_poll_pollable_drop_own(wasi_io_poll_own_pollable_t handle) __asm__("__posix_ipc_wasi_io_poll_pollable_drop_own");
 
-extern void wasi_io_poll_pollable_drop_borrow(wasi_io_poll_borrow_pollable_t handle);
+extern void wasi_io_poll_pollable_drop_borrow(wasi_io_poll_borrow_pollable_t handle) __asm__("__posix_ipc_wasi_io_poll_pollable_drop_borrow");
 
-extern wasi_io_poll_borrow_pollable_t wasi_io_poll_borrow_pollable(wasi_io_poll_own_pollable_t handle);
+extern wasi_io_poll_borrow_pollable_t wasi_io_poll_borrow_pollable(wasi_io_poll_own_pollable_t handle) __asm__("__posix_ipc_wasi_io_poll_borrow_pollable");
 
-void wasi_io_poll_list_borrow_pollable_free(wasi_io_poll_list_borrow_pollable_t *ptr);
+void wasi_io_poll_list_borrow_pollable_free(wasi_io_poll_list_borrow_pollable_t *ptr) __asm__("__posix_ipc_wasi_io_poll_list_borrow_pollable_free");
 
-void posix_ipc_list_u32_free(posix_ipc_list_u32_t *ptr);
+void posix_ipc_list_u32_free(posix_ipc_list_u32_t *ptr) __asm__("__posix_ipc_list_u32_free");
 
-extern void posix_ipc_mappings_mapping_drop_own(posix_ipc_mappings_own_mapping_t handle);
+extern void posix_ipc_mappings_mapping_drop_own(posix_ipc_mappings_own_mapping_t handle) __asm__("__posix_ipc_mappings_mapping_drop_own");
 
-extern void posix_ipc_mappings_mapping_drop_borrow(posix_ipc_mappings_borrow_mapping_t handle);
+extern void posix_ipc_mappings_mapping_drop_borrow(posix_ipc_mappings_borrow_mapping_t handle) __asm__("__posix_ipc_mappings_mapping_drop_borrow");
 
-extern posix_ipc_mappings_borrow_mapping_t posix_ipc_mappings_borrow_mapping(posix_ipc_mappings_own_mapping_t handle);
+extern posix_ipc_mappings_borrow_mapping_t posix_ipc_mappings_borrow_mapping(posix_ipc_mappings_own_mapping_t handle) __asm__("__posix_ipc_mappings_borrow_mapping");
 
-void posix_ipc_semaphore_error_code_free(posix_ipc_semaphore_error_code_t *ptr);
+void posix_ipc_semaphore_error_code_free(posix_ipc_semaphore_error_code_t *ptr) __asm__("__posix_ipc_semaphore_error_code_free");
 
-extern void posix_ipc_semaphore_semaphore_drop_own(posix_ipc_semaphore_own_semaphore_t handle);
+extern void posix_ipc_semaphore_semaphore_drop_own(posix_ipc_semaphore_own_semaphore_t handle) __asm__("__posix_ipc_semaphore_semaphore_drop_own");
 
-extern void posix_ipc_semaphore_semaphore_drop_borrow(posix_ipc_semaphore_borrow_semaphore_t handle);
+extern void posix_ipc_semaphore_semaphore_drop_borrow(posix_ipc_semaphore_borrow_semaphore_t handle) __asm__("__posix_ipc_semaphore_semaphore_drop_borrow");
 
-extern posix_ipc_semaphore_borrow_semaphore_t posix_ipc_semaphore_borrow_semaphore(posix_ipc_semaphore_own_semaphore_t handle);
+extern posix_ipc_semaphore_borrow_semaphore_t posix_ipc_semaphore_borrow_semaphore(posix_ipc_semaphore_own_semaphore_t handle) __asm__("__posix_ipc_semaphore_borrow_semaphore");
 
-void posix_ipc_semaphore_result_own_semaphore_error_code_free(posix_ipc_semaphore_result_own_semaphore_error_code_t *ptr);
+void posix_ipc_semaphore_result_own_semaphore_error_code_free(posix_ipc_semaphore_result_own_semaphore_error_code_t *ptr) __asm__("__posix_ipc_semaphore_result_own_semaphore_error_code_free");
 
-void posix_ipc_semaphore_result_u32_error_code_free(posix_ipc_semaphore_result_u32_error_code_t *ptr);
+void posix_ipc_semaphore_result_u32_error_code_free(posix_ipc_semaphore_result_u32_error_code_t *ptr) __asm__("__posix_ipc_semaphore_result_u32_error_code_free");
 
-void posix_ipc_semaphore_result_void_error_code_free(posix_ipc_semaphore_result_void_error_code_t *ptr);
+void posix_ipc_semaphore_result_void_error_code_free(posix_ipc_semaphore_result_void_error_code_t *ptr) __asm__("__posix_ipc_semaphore_result_void_error_code_free");
 
-void posix_ipc_semaphore_option_duration_free(posix_ipc_semaphore_option_duration_t *ptr);
+void posix_ipc_semaphore_option_duration_free(posix_ipc_semaphore_option_duration_t *ptr) __asm__("__posix_ipc_semaphore_option_duration_free");
 
-void posix_ipc_semaphore_result_own_pollable_error_code_free(posix_ipc_semaphore_result_own_pollable_error_code_t *ptr);
+void posix_ipc_semaphore_result_own_pollable_error_code_free(posix_ipc_semaphore_result_own_pollable_error_code_t *ptr) __asm__("__posix_ipc_semaphore_result_own_pollable_error_code_free");
 
-void posix_ipc_list_u8_free(posix_ipc_list_u8_t *ptr);
+void posix_ipc_list_u8_free(posix_ipc_list_u8_t *ptr) __asm__("__posix_ipc_list_u8_free");
 
-void posix_ipc_semaphore_result_own_mapping_error_code_free(posix_ipc_semaphore_result_own_mapping_error_code_t *ptr);
+void posix_ipc_semaphore_result_own_mapping_error_code_free(posix_ipc_semaphore_result_own_mapping_error_code_t *ptr) __asm__("__posix_ipc_semaphore_result_own_mapping_error_code_free");
 
-void posix_ipc_shared_memory_error_code_free(posix_ipc_shared_memory_error_code_t *ptr);
+void posix_ipc_shared_memory_error_code_free(posix_ipc_shared_memory_error_code_t *ptr) __asm__("__posix_ipc_shared_memory_error_code_free");
 
-extern void posix_ipc_shared_memory_segment_drop_own(posix_ipc_shared_memory_own_segment_t handle);
+extern void posix_ipc_shared_memory_segment_drop_own(posix_ipc_shared_memory_own_segment_t handle) __asm__("__posix_ipc_shared_memory_segment_drop_own");
 
-extern void posix_ipc_shared_memory_segment_drop_borrow(posix_ipc_shared_memory_borrow_segment_t handle);
+extern void posix_ipc_shared_memory_segment_drop_borrow(posix_ipc_shared_memory_borrow_segment_t handle) __asm__("__posix_ipc_shared_memory_segment_drop_borrow");
 
-extern posix_ipc_shared_memory_borrow_segment_t posix_ipc_shared_memory_borrow_segment(posix_ipc_shared_memory_own_segment_t handle);
+extern posix_ipc_shared_memory_borrow_segment_t posix_ipc_shared_memory_borrow_segment(posix_ipc_shared_memory_own_segment_t handle) __asm__("__posix_ipc_shared_memory_borrow_segment");
 
-void posix_ipc_option_u64_free(posix_ipc_option_u64_t *ptr);
+void posix_ipc_option_u64_free(posix_ipc_option_u64_t *ptr) __asm__("__posix_ipc_option_u64_free");
 
-void posix_ipc_shared_memory_result_own_segment_error_code_free(posix_ipc_shared_memory_result_own_segment_error_code_t *ptr);
+void posix_ipc_shared_memory_result_own_segment_error_code_free(posix_ipc_shared_memory_result_own_segment_error_code_t *ptr) __asm__("__posix_ipc_shared_memory_result_own_segment_error_code_free");
 
-void posix_ipc_shared_memory_result_mode_error_code_free(posix_ipc_shared_memory_result_mode_error_code_t *ptr);
+void posix_ipc_shared_memory_result_mode_error_code_free(posix_ipc_shared_memory_result_mode_error_code_t *ptr) __asm__("__posix_ipc_shared_memory_result_mode_error_code_free");
 
-void posix_ipc_shared_memory_result_u64_error_code_free(posix_ipc_shared_memory_result_u64_error_code_t *ptr);
+void posix_ipc_shared_memory_result_u64_error_code_free(posix_ipc_shared_memory_result_u64_error_code_t *ptr) __asm__("__posix_ipc_shared_memory_result_u64_error_code_free");
 
-void posix_ipc_shared_memory_result_void_error_code_free(posix_ipc_shared_memory_result_void_error_code_t *ptr);
+void posix_ipc_shared_memory_result_void_error_code_free(posix_ipc_shared_memory_result_void_error_code_t *ptr) __asm__("__posix_ipc_shared_memory_result_void_error_code_free");
 
-void posix_ipc_shared_memory_result_list_u8_error_code_free(posix_ipc_shared_memory_result_list_u8_error_code_t *ptr);
+void posix_ipc_shared_memory_result_list_u8_error_code_free(posix_ipc_shared_memory_result_list_u8_error_code_t *ptr) __asm__("__posix_ipc_shared_memory_result_list_u8_error_code_free");
 
-void posix_ipc_shared_memory_result_u32_error_code_free(posix_ipc_shared_memory_result_u32_error_code_t *ptr);
+void posix_ipc_shared_memory_result_u32_error_code_free(posix_ipc_shared_memory_result_u32_error_code_t *ptr) __asm__("__posix_ipc_shared_memory_result_u32_error_code_free");
 
-void posix_ipc_shared_memory_option_duration_free(posix_ipc_shared_memory_option_duration_t *ptr);
+void posix_ipc_shared_memory_option_duration_free(posix_ipc_shared_memory_option_duration_t *ptr) __asm__("__posix_ipc_shared_memory_option_duration_free");
 
-void posix_ipc_shared_memory_result_wait_outcome_error_code_free(posix_ipc_shared_memory_result_wait_outcome_error_code_t *ptr);
+void posix_ipc_shared_memory_result_wait_outcome_error_code_free(posix_ipc_shared_memory_result_wait_outcome_error_code_t *ptr) __asm__("__posix_ipc_shared_memory_result_wait_outcome_error_code_free");
 
-void posix_ipc_shared_memory_result_own_mapping_error_code_free(posix_ipc_shared_memory_result_own_mapping_error_code_t *ptr);
+void posix_ipc_shared_memory_result_own_mapping_error_code_free(posix_ipc_shared_memory_result_own_mapping_error_code_t *ptr) __asm__("__posix_ipc_shared_memory_result_own_mapping_error_code_free");
 
-void posix_ipc_message_queue_error_code_free(posix_ipc_message_queue_error_code_t *ptr);
+void posix_ipc_message_queue_error_code_free(posix_ipc_message_queue_error_code_t *ptr) __asm__("__posix_ipc_message_queue_error_code_free");
 
-void posix_ipc_message_queue_message_free(posix_ipc_message_queue_message_t *ptr);
+void posix_ipc_message_queue_message_free(posix_ipc_message_queue_message_t *ptr) __asm__("__posix_ipc_message_queue_message_free");
 
-extern void posix_ipc_message_queue_queue_drop_own(posix_ipc_message_queue_own_queue_t handle);
+extern void posix_ipc_message_queue_queue_drop_own(posix_ipc_message_queue_own_queue_t handle) __asm__("__posix_ipc_message_queue_queue_drop_own");
 
-extern void posix_ipc_message_queue_queue_drop_borrow(posix_ipc_message_queue_borrow_queue_t handle);
+extern void posix_ipc_message_queue_queue_drop_borrow(posix_ipc_message_queue_borrow_queue_t handle) __asm__("__posix_ipc_message_queue_queue_drop_borrow");
 
-extern posix_ipc_message_queue_borrow_queue_t posix_ipc_message_queue_borrow_queue(posix_ipc_message_queue_own_queue_t handle);
+extern posix_ipc_message_queue_borrow_queue_t posix_ipc_message_queue_borrow_queue(posix_ipc_message_queue_own_queue_t handle) __asm__("__posix_ipc_message_queue_borrow_queue");
 
-extern void posix_ipc_message_queue_notification_drop_own(posix_ipc_message_queue_own_notification_t handle);
+extern void posix_ipc_message_queue_notification_drop_own(posix_ipc_message_queue_own_notification_t handle) __asm__("__posix_ipc_message_queue_notification_drop_own");
 
-extern void posix_ipc_message_queue_notification_drop_borrow(posix_ipc_message_queue_borrow_notification_t handle);
+extern void posix_ipc_message_queue_notification_drop_borrow(posix_ipc_message_queue_borrow_notification_t handle) __asm__("__posix_ipc_message_queue_notification_drop_borrow");
 
-extern posix_ipc_message_queue_borrow_notification_t posix_ipc_message_queue_borrow_notification(posix_ipc_message_queue_own_notification_t handle);
+extern posix_ipc_message_queue_borrow_notification_t posix_ipc_message_queue_borrow_notification(posix_ipc_message_queue_own_notification_t handle) __asm__("__posix_ipc_message_queue_borrow_notification");
 
-void posix_ipc_message_queue_option_queue_limits_free(posix_ipc_message_queue_option_queue_limits_t *ptr);
+void posix_ipc_message_queue_option_queue_limits_free(posix_ipc_message_queue_option_queue_limits_t *ptr) __asm__("__posix_ipc_message_queue_option_queue_limits_free");
 
-void posix_ipc_message_queue_result_own_queue_error_code_free(posix_ipc_message_queue_result_own_queue_error_code_t *ptr);
+void posix_ipc_message_queue_result_own_queue_error_code_free(posix_ipc_message_queue_result_own_queue_error_code_t *ptr) __asm__("__posix_ipc_message_queue_result_own_queue_error_code_free");
 
-void posix_ipc_message_queue_result_mode_error_code_free(posix_ipc_message_queue_result_mode_error_code_t *ptr);
+void posix_ipc_message_queue_result_mode_error_code_free(posix_ipc_message_queue_result_mode_error_code_t *ptr) __asm__("__posix_ipc_message_queue_result_mode_error_code_free");
 
-void posix_ipc_message_queue_result_attributes_error_code_free(posix_ipc_message_queue_result_attributes_error_code_t *ptr);
+void posix_ipc_message_queue_result_attributes_error_code_free(posix_ipc_message_queue_result_attributes_error_code_t *ptr) __asm__("__posix_ipc_message_queue_result_attributes_error_code_free");
 
-void posix_ipc_message_queue_option_duration_free(posix_ipc_message_queue_option_duration_t *ptr);
+void posix_ipc_message_queue_option_duration_free(posix_ipc_message_queue_option_duration_t *ptr) __asm__("__posix_ipc_message_queue_option_duration_free");
 
-void posix_ipc_message_queue_result_void_error_code_free(posix_ipc_message_queue_result_void_error_code_t *ptr);
+void posix_ipc_message_queue_result_void_error_code_free(posix_ipc_message_queue_result_void_error_code_t *ptr) __asm__("__posix_ipc_message_queue_result_void_error_code_free");
 
-void posix_ipc_message_queue_result_message_error_code_free(posix_ipc_message_queue_result_message_error_code_t *ptr);
+void posix_ipc_message_queue_result_message_error_code_free(posix_ipc_message_queue_result_message_error_code_t *ptr) __asm__("__posix_ipc_message_queue_result_message_error_code_free");
 
-void posix_ipc_message_queue_list_message_free(posix_ipc_message_queue_list_message_t *ptr);
+void posix_ipc_message_queue_list_message_free(posix_ipc_message_queue_list_message_t *ptr) __asm__("__posix_ipc_message_queue_list_message_free");
 
-void posix_ipc_message_queue_result_u32_error_code_free(posix_ipc_message_queue_result_u32_error_code_t *ptr);
+void posix_ipc_message_queue_result_u32_error_code_free(posix_ipc_message_queue_result_u32_error_code_t *ptr) __asm__("__posix_ipc_message_queue_result_u32_error_code_free");
 
-void posix_ipc_message_queue_result_list_message_error_code_free(posix_ipc_message_queue_result_list_message_error_code_t *ptr);
+void posix_ipc_message_queue_result_list_message_error_code_free(posix_ipc_message_queue_result_list_message_error_code_t *ptr) __asm__("__posix_ipc_message_queue_result_list_message_error_code_free");
 
-void posix_ipc_message_queue_result_own_pollable_error_code_free(posix_ipc_message_queue_result_own_pollable_error_code_t *ptr);
+void posix_ipc_message_queue_result_own_pollable_error_code_free(posix_ipc_message_queue_result_own_pollable_error_code_t *ptr) __asm__("__posix_ipc_message_queue_result_own_pollable_error_code_free");
 
-void posix_ipc_message_queue_result_own_notification_error_code_free(posix_ipc_message_queue_result_own_notification_error_code_t *ptr);
+void posix_ipc_message_queue_result_own_notification_error_code_free(posix_ipc_message_queue_result_own_notification_error_code_t *ptr) __asm__("__posix_ipc_message_queue_result_own_notification_error_code_free");
 
 // Sets the string `ret` to reference the input string `s` without copying it
-void posix_ipc_string_set(posix_ipc_string_t *ret, const char*s);
+void posix_ipc_string_set(posix_ipc_string_t *ret, const char*s) __asm__("__posix_ipc_string_set");
 
 // Creates a copy of the input nul-terminated string `s` and
 // stores it into the component model string `ret`.
-void posix_ipc_string_dup(posix_ipc_string_t *ret, const char*s);
+void posix_ipc_string_dup(posix_ipc_string_t *ret, const char*s) __asm__("__posix_ipc_string_dup");
 
 // Creates a copy of the input string `s` with length `len` and
 // stores it into the component model string `ret`.
 // The length is specified in code units (bytes for UTF-8, 16-bit values for UTF-16).
-void posix_ipc_string_dup_n(posix_ipc_string_t *ret, const char*s, size_t len);
+void posix_ipc_string_dup_n(posix_ipc_string_t *ret, const char*s, size_t len) __asm__("__posix_ipc_string_dup_n");
 
 // Deallocates the string pointed to by `ret`, deallocating
 // the memory behind the string.
-void posix_ipc_string_free(posix_ipc_string_t *ret);
+void posix_ipc_string_free(posix_ipc_string_t *ret) __asm__("__posix_ipc_string_free");
 
 #ifdef __cplusplus
 }

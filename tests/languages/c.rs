@@ -1,9 +1,12 @@
 //! Guests written in C: the same POSIX source, built natively and for the sandbox, says
 //! the same; and the two talk to each other.
 
+mod archive;
+
 use crate::support::manual::Example;
 use crate::support::program::{Program, guest_c, native_c};
 use crate::support::{Names, repository, scratch_file};
+use std::ffi::CString;
 use std::path::PathBuf;
 
 fn source(name: &str) -> PathBuf {
@@ -260,6 +263,31 @@ fn what_is_not_granted_is_denied() {
     assert_eq!(output.stdout, "1111\n");
     let log = output.stderr;
     assert!(log.contains("--sem /gate,"), "{log}");
+}
+
+#[test]
+fn the_library_takes_no_name_that_a_program_may_have() {
+    // Building a guest builds the library.
+    if guest_c(&source("errors.c")).is_none() {
+        return;
+    }
+    let folder = std::env::var_os("POSIX_IPC_C_OUT")
+        .map_or_else(|| repository().join("target/guests/c"), PathBuf::from);
+    let taken = archive::defined(&folder.join("libposix_ipc.a"));
+    assert!(taken.contains("sem_open"), "{taken:?}");
+    // The canonical ABI has this name, and every definition of it does the same.
+    let reserved = |name: &str| name.starts_with("__") || name == "cabi_realloc";
+    // What POSIX has, the C library of this system has too.
+    let is_of_posix = |name: &str| {
+        let name = CString::new(name).unwrap();
+        // SAFETY: the name is a C string.
+        !unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }.is_null()
+    };
+    let colliding: Vec<_> = taken
+        .iter()
+        .filter(|name| !reserved(name) && !is_of_posix(name))
+        .collect();
+    assert!(colliding.is_empty(), "{colliding:?}");
 }
 
 #[test]

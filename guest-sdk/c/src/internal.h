@@ -13,7 +13,8 @@
 #include <sys/types.h>
 #include <time.h>
 
-#define HIDDEN __attribute__((__visibility__("hidden")))
+/* The linker knows the library's own functions by names that no program may have. */
+#define INTERNAL(name) __asm__("__posix_ipc_" #name) __attribute__((__visibility__("hidden")))
 
 typedef posix_ipc_types_error_code_t ipc_error;
 
@@ -27,10 +28,10 @@ enum subject {
 };
 
 /* The number of an error. Frees the error. */
-HIDDEN int ipc_errno(ipc_error *error, enum subject);
+int ipc_errno(ipc_error *error, enum subject) INTERNAL(ipc_errno);
 /* Sets errno, and returns -1. */
-HIDDEN int ipc_fail(ipc_error *error, enum subject);
-HIDDEN int fail_with(int number);
+int ipc_fail(ipc_error *error, enum subject) INTERNAL(ipc_fail);
+int fail_with(int number) INTERNAL(fail_with);
 
 /* ---- name.c ------------------------------------------------------------------------- */
 
@@ -44,20 +45,20 @@ struct name {
 
 /* For semaphores and shared memory, of which the native library takes several spellings.
  * The prefix is what it puts before the name of a file. False with errno set. */
-HIDDEN bool file_name(struct name *, const char *text, const char *prefix);
-HIDDEN bool queue_name(struct name *, const char *text);
+bool file_name(struct name *, const char *text, const char *prefix) INTERNAL(file_name);
+bool queue_name(struct name *, const char *text) INTERNAL(queue_name);
 /* The mode of a new object, with what umask was called with taken away. */
-HIDDEN uint32_t new_mode(mode_t);
+uint32_t new_mode(mode_t) INTERNAL(new_mode);
 
 /* ---- time.c ------------------------------------------------------------------------- */
 
 #define SECOND 1000000000ull
 #define FOREVER UINT64_MAX
 
-HIDDEN bool valid_time(const struct timespec *);
+bool valid_time(const struct timespec *) INTERNAL(valid_time);
 /* Nanoseconds from now until a point of a clock; 0 if it has passed. */
-HIDDEN uint64_t time_until(clockid_t, const struct timespec *);
-HIDDEN uint64_t now(void);
+uint64_t time_until(clockid_t, const struct timespec *) INTERNAL(time_until);
+uint64_t now(void) INTERNAL(now);
 
 /* ---- wait.c ------------------------------------------------------------------------- */
 
@@ -67,31 +68,31 @@ typedef bool attempt(void *object, uint64_t *timeout, ipc_error *);
 /* Tries until it succeeds or fails for another reason than the time. What arrives in the
  * meantime is delivered; the wait ends with EINTR if a handler says so. `limit` in
  * nanoseconds may be FOREVER. Returns 0, an error number, or -1 with the error stored. */
-HIDDEN int wait_for(attempt *, void *object, uint64_t limit, ipc_error *);
+int wait_for(attempt *, void *object, uint64_t limit, ipc_error *) INTERNAL(wait_for);
 /* Waits for a notification, for at most `limit`. False if none can come in that time. */
-HIDDEN bool wait_for_notification(uint64_t limit);
+bool wait_for_notification(uint64_t limit) INTERNAL(wait_for_notification);
 
 /* ---- signal.c ----------------------------------------------------------------------- */
 
 /* Whether a handler ran since the last call of this, or one that was not installed with
  * SA_RESTART. */
 enum interruption { BY_ANY_HANDLER, BY_A_HANDLER_WITHOUT_RESTART };
-HIDDEN bool interrupted(enum interruption);
-HIDDEN void send_signal(int number, int code, union sigval value);
+bool interrupted(enum interruption) INTERNAL(interrupted);
+void send_signal(int number, int code, union sigval value) INTERNAL(send_signal);
 /* Runs the handlers of pending signals that are not blocked. */
-HIDDEN void deliver_pending(void);
+void deliver_pending(void) INTERNAL(deliver_pending);
 
 /* ---- notify.c ----------------------------------------------------------------------- */
 
 struct descriptor;
 
-HIDDEN int request_notification(struct descriptor *, const struct sigevent *);
-HIDDEN void cancel_notification(struct descriptor *);
+int request_notification(struct descriptor *, const struct sigevent *) INTERNAL(request_notification);
+void cancel_notification(struct descriptor *) INTERNAL(cancel_notification);
 /* Runs what is to be run for the notifications that have arrived. */
-HIDDEN void deliver(void);
-HIDDEN size_t notification_count(void);
+void deliver(void) INTERNAL(deliver);
+size_t notification_count(void) INTERNAL(notification_count);
 /* A pollable for each registration; as many as fit. */
-HIDDEN size_t notification_pollables(int32_t *handles, size_t room);
+size_t notification_pollables(int32_t *handles, size_t room) INTERNAL(notification_pollables);
 
 /* ---- mapped.c ----------------------------------------------------------------------- */
 
@@ -99,11 +100,11 @@ HIDDEN size_t notification_pollables(int32_t *handles, size_t room);
 #define PROBE (posix_ipc_list_u8_t){(uint8_t *)"", 1}
 
 /* Whether an address is beyond the guest's own memory. */
-HIDDEN bool is_mapped(const void *address);
-HIDDEN char *mapping_address(posix_ipc_mappings_own_mapping_t);
+bool is_mapped(const void *address) INTERNAL(is_mapped);
+char *mapping_address(posix_ipc_mappings_own_mapping_t) INTERNAL(mapping_address);
 /* The bytes, or a copy if they lie in a mapping: `copy` is to be freed in any case. NULL
  * with errno set if there is no memory for it. */
-HIDDEN const void *lend(const void *bytes, size_t length, void **copy);
+const void *lend(const void *bytes, size_t length, void **copy) INTERNAL(lend);
 
 /* ---- mman.c ------------------------------------------------------------------------- */
 
@@ -114,18 +115,18 @@ struct segment {
 	bool writable;
 };
 
-HIDDEN void segment_release(struct segment *);
+void segment_release(struct segment *) INTERNAL(segment_release);
 
 /* The points at which mapped memory and the object meet. To push is to make the guest's
  * own changes visible to others; to pull, to see theirs. Cheap where nothing is mapped. */
-HIDDEN void push(void);
-HIDDEN void pull(void);
+void push(void) INTERNAL(push);
+void pull(void) INTERNAL(pull);
 /* Both, in that order. */
-HIDDEN void meet(void);
+void meet(void) INTERNAL(meet);
 
 /* Where in an object an address is that is mapped for sharing and writing, if it is. */
-HIDDEN struct segment *shared_at(const void *address, size_t length, uint64_t *offset);
-HIDDEN uint32_t page_size(void);
+struct segment *shared_at(const void *address, size_t length, uint64_t *offset) INTERNAL(shared_at);
+uint32_t page_size(void) INTERNAL(page_size);
 
 /* ---- fd.c --------------------------------------------------------------------------- */
 
@@ -143,10 +144,10 @@ struct descriptor {
 };
 
 /* The descriptor of a number, or NULL if it is not of this library. */
-HIDDEN struct descriptor *descriptor_of(int number);
+struct descriptor *descriptor_of(int number) INTERNAL(descriptor_of);
 /* The number of a new descriptor, or -1. */
-HIDDEN int descriptor_add(const struct descriptor *);
-HIDDEN int descriptor_close(int number);
+int descriptor_add(const struct descriptor *) INTERNAL(descriptor_add);
+int descriptor_close(int number) INTERNAL(descriptor_close);
 
 static inline bool may_read(const struct descriptor *d) { return d->access != O_WRONLY; }
 static inline bool may_write(const struct descriptor *d) { return d->access != O_RDONLY; }
