@@ -42,9 +42,11 @@ static unsigned sum(const char *bytes, size_t length) {
 
 /* Every way in which bytes get there and away. */
 static void same(const char *name, const char *queue_name, const char *path) {
-	char *memory = map(name), own[1000];
+	char *memory = map(name), own[1000], more[1200];
 	for (int i = 0; i < 1000; i++)
 		own[i] = (char)(i * 7);
+	for (int i = 0; i < 1200; i++)
+		more[i] = (char)(i * 11 + i / 256);
 	for (size_t length = 0; length < 300; length += 37)
 		for (size_t skew = 0; skew < 20; skew += 3) {
 			memcpy(memory + skew, own, length);
@@ -53,6 +55,15 @@ static void same(const char *name, const char *queue_name, const char *path) {
 			memset(memory + 600, (int)length, length);
 			memcpy(own + 500, memory + skew, length);
 			printf("%zu %zu %x %x\n", length, skew, sum(memory, 1000), sum(own, 1000));
+		}
+	/* As long as several steps of a copy, or nearly. */
+	for (size_t length = 511; length < 1200; length += 171)
+		for (size_t skew = 0; skew < 20; skew += 9) {
+			memcpy(memory + 1000 + skew, more, length);
+			memmove(memory + 1000 + skew + 5, memory + 1000 + skew, length);
+			memmove(memory + 1000 + skew, memory + 1000 + skew + 9, length);
+			memset(memory + 3000, (int)length, length);
+			printf("%zu %zu %x\n", length, skew, sum(memory + 1000, 3500));
 		}
 	struct { char bytes[700]; } *there = (void *)memory, here = *there;
 	*there = here;

@@ -32,31 +32,72 @@ const void *lend(const void *bytes, size_t length, void **copy) {
 
 /* Volatile, so that the compiler makes no call of what is in its own place. */
 typedef v128_t wide __attribute__((__aligned__(1)));
+typedef uint64_t word __attribute__((__aligned__(1)));
+typedef uint32_t half __attribute__((__aligned__(1)));
 #define LOAD(type, at) (*(const volatile type *)(at))
 #define STORE(type, at) (*(volatile type *)(at))
 
+/* Copies so many, all of which are under way at once. */
+#define COPY(count, to, from) \
+	do { \
+		v128_t held[count]; \
+		_Pragma("clang loop unroll(full)") for (size_t i = 0; i < (count); i++) \
+			held[i] = LOAD(wide, (from) + i * sizeof(wide)); \
+		_Pragma("clang loop unroll(full)") for (size_t i = 0; i < (count); i++) \
+			STORE(wide, (to) + i * sizeof(wide)) = held[i]; \
+	} while (0)
+
+/* Copies from both ends, with all loads first. */
+#define COPY_ENDS(type, to, from, length) \
+	do { \
+		type first = LOAD(type, from), last = LOAD(type, (from) + (length) - sizeof(type)); \
+		STORE(type, to) = first; \
+		STORE(type, (to) + (length) - sizeof(type)) = last; \
+	} while (0)
+
+/* At most as much as two registers have. The ranges may overlap in any way. */
+static inline void copy_little(char *to, const char *from, size_t length) {
+	if (length >= sizeof(wide))
+		COPY_ENDS(wide, to, from, length);
+	else if (length >= sizeof(word))
+		COPY_ENDS(word, to, from, length);
+	else if (length >= sizeof(half))
+		COPY_ENDS(half, to, from, length);
+	else if (length > 0) {
+		char first = LOAD(char, from), middle = LOAD(char, from + length / 2), last = LOAD(char, from + length - 1);
+		STORE(char, to) = first;
+		STORE(char, to + length / 2) = middle;
+		STORE(char, to + length - 1) = last;
+	}
+}
+
+/* A guest that can be interrupted looks at every turn of a loop whether it is, which takes as
+ * long as copying some of the bytes. So a turn is long. */
+#define TURN 512
+#define SHORT_TURN (4 * sizeof(wide))
+
 static void copy_up(char *to, const char *from, size_t length) {
-	for (; length >= 4 * sizeof(wide); length -= 4 * sizeof(wide)) {
-		v128_t a = LOAD(wide, from), b = LOAD(wide, from + 16), c = LOAD(wide, from + 32), d = LOAD(wide, from + 48);
-		STORE(wide, to) = a;
-		STORE(wide, to + 16) = b;
-		STORE(wide, to + 32) = c;
-		STORE(wide, to + 48) = d;
-		from += 4 * sizeof(wide), to += 4 * sizeof(wide);
+	for (; length >= TURN; length -= TURN, from += TURN, to += TURN)
+#pragma clang loop unroll(full)
+		for (size_t at = 0; at < TURN; at += 8 * sizeof(wide))
+			COPY(8, to + at, from + at);
+	for (; length >= SHORT_TURN; length -= SHORT_TURN, from += SHORT_TURN, to += SHORT_TURN)
+		COPY(4, to, from);
+	if (length > 2 * sizeof(wide)) {
+		COPY(2, to, from);
+		length -= 2 * sizeof(wide), from += 2 * sizeof(wide), to += 2 * sizeof(wide);
 	}
-	for (; length >= sizeof(wide); length -= sizeof(wide)) {
-		STORE(wide, to) = LOAD(wide, from);
-		from += sizeof(wide), to += sizeof(wide);
-	}
-	while (length-- > 0)
-		STORE(char, to++) = LOAD(char, from++);
+	copy_little(to, from, length);
 }
 
 static void copy_down(char *to, const char *from, size_t length) {
-	for (; length >= sizeof(wide); length -= sizeof(wide))
-		STORE(wide, to + length - sizeof(wide)) = LOAD(wide, from + length - sizeof(wide));
-	while (length-- > 0)
-		STORE(char, to + length) = LOAD(char, from + length);
+	for (; length >= TURN; length -= TURN)
+#pragma clang loop unroll(full)
+		for (size_t at = TURN; at > 0; at -= 8 * sizeof(wide))
+			COPY(8, to + length - TURN + at - 8 * sizeof(wide), from + length - TURN + at - 8 * sizeof(wide));
+	for (; length > 2 * sizeof(wide); length -= sizeof(wide))
+		COPY(1, to + length - sizeof(wide), from + length - sizeof(wide));
+	copy_little(to, from, length);
 }
 
 void *__real_memcpy(void *restrict, const void *restrict, size_t);
@@ -85,6 +126,10 @@ void *__wrap_memset(void *to, int value, size_t length) {
 		return __real_memset(to, value, length);
 	char *at = to;
 	v128_t many = wasm_i8x16_splat((int8_t)value);
+	for (; length >= TURN; length -= TURN)
+#pragma clang loop unroll(full)
+		for (size_t i = 0; i < TURN; i += sizeof(wide), at += sizeof(wide))
+			STORE(wide, at) = many;
 	for (; length >= sizeof(wide); length -= sizeof(wide), at += sizeof(wide))
 		STORE(wide, at) = many;
 	while (length-- > 0)
