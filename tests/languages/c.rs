@@ -5,9 +5,10 @@ mod archive;
 
 use crate::support::manual::Example;
 use crate::support::program::{Program, guest_c, native_c};
-use crate::support::{Names, repository, scratch_file};
+use crate::support::{Folder, Names, repository, scratch_file};
 use std::ffi::CString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn source(name: &str) -> PathBuf {
     repository().join("tests/c").join(name)
@@ -236,6 +237,111 @@ fn notifications_reach_handlers() {
 }
 
 #[test]
+fn one_thread_has_what_is_its_own() {
+    let Some(programs) = both("threads.c") else {
+        return;
+    };
+    let [native, guest] = programs.map(|program| {
+        let folder = Folder::new();
+        let folder = folder.path().display().to_string();
+        program.start_with(["--dir", &folder], [&folder]).output()
+    });
+    assert!(native.ends_with("cleanup of the thread\n"), "{native}");
+    assert_same(&native, &guest);
+}
+
+#[test]
+fn what_a_guest_has_not_is_an_error() {
+    let text = r#"
+        #include <errno.h>
+        #include <fcntl.h>
+        #include <mqueue.h>
+        #include <pthread.h>
+        #include <semaphore.h>
+        #include <stdio.h>
+        #include <sys/mman.h>
+        #include <unistd.h>
+
+        static void *run(void *argument) { return argument; }
+
+        /* No UTF-8: a byte that is in none, one too few, a long form, half of a pair. */
+        static const char *names[] = {"/a\xff", "/a\xc3", "/\xc0\xaf", "/\xed\xa0\x80"};
+
+        int main(void) {
+            pthread_t thread;
+            pthread_mutexattr_t attributes;
+            pthread_mutexattr_init(&attributes);
+            printf("%d", pthread_create(&thread, NULL, run, NULL) == EAGAIN);
+            printf("%d", pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == ENOTSUP);
+            printf("%d\n", fork() == -1 && errno == ENOSYS);
+            for (int i = 0; i < 4; i++) {
+                printf("%d", sem_open(names[i], O_CREAT, 0600, 1) == SEM_FAILED && errno == EINVAL);
+                printf("%d", shm_open(names[i], O_RDWR | O_CREAT, 0600) == -1 && errno == EINVAL);
+                printf("%d", mq_open(names[i], O_RDONLY | O_CREAT, 0600, NULL) == -1 && errno == EINVAL);
+                printf("%d", sem_unlink(names[i]) == -1 && errno == ENOENT);
+                printf("%d\n", mq_unlink(names[i]) == -1 && errno == EINVAL);
+            }
+            printf("%d\n", sem_open("/\xc3\xa4\xf0\x9f\x98\x80", O_CREAT, 0600, 1) != SEM_FAILED);
+            return 0;
+        }
+    "#;
+    let Some(guest) = guest_c(&scratch_file("absent.c", text)) else {
+        return;
+    };
+    let output = guest.start_with(["--private"], [""; 0]).output();
+    assert_eq!(output, "111\n11111\n11111\n11111\n11111\n1\n");
+}
+
+/// A struct of which guest and native program have the same, and what must not compile.
+#[test]
+fn shared_types_are_the_same_in_both() {
+    let text = |wrong: &str| {
+        format!(
+            r#"
+            #include <posix_ipc_native.h>
+            #include <stdio.h>
+            struct frame {{
+                uint32_t width, height;
+                native_size_t used;
+                native_timespec taken;
+                {wrong}
+            }};
+            NATIVE_MEMBER(struct frame, used, 8);
+            NATIVE_MEMBER(struct frame, taken, 16);
+            NATIVE_SIZE(struct frame, 32);
+            int main(void) {{ puts("same"); return 0; }}
+            "#
+        )
+    };
+    let source = scratch_file("shared_types.c", &text(""));
+    let Some(guest) = guest_c(&source) else {
+        return;
+    };
+    assert_eq!(guest.start_with([""; 0], [""; 0]).output(), "same\n");
+    let shared = repository().join("guest-sdk/c/shared");
+    let compiles = |compiler: &Path, text: &str| {
+        let source = scratch_file("shared_types_wrong.c", text);
+        let mut command = Command::new(compiler);
+        command.arg("-fsyntax-only").arg("-I").arg(&shared);
+        command.arg(source).output().unwrap().status.success()
+    };
+    let compilers = [
+        PathBuf::from("cc"),
+        repository().join("guest-sdk/c/posix-ipc-cc"),
+    ];
+    for compiler in compilers {
+        assert!(compiles(&compiler, &text("")), "{compiler:?}");
+        assert!(!compiles(&compiler, &text("long more;")), "{compiler:?}");
+    }
+    // Of the right length where it is compiled.
+    let long = text("").replace("native_size_t used", "unsigned long used, more");
+    assert!(!compiles(
+        &repository().join("guest-sdk/c/posix-ipc-cc"),
+        &long
+    ));
+}
+
+#[test]
 fn what_is_not_granted_is_denied() {
     let text = r#"
         #include <errno.h>
@@ -276,9 +382,13 @@ fn the_library_takes_no_name_that_a_program_may_have() {
     let taken = archive::defined(&folder.join("libposix_ipc.a"));
     assert!(taken.contains("sem_open"), "{taken:?}");
     // The canonical ABI has this name, and every definition of it does the same.
-    let reserved = |name: &str| name.starts_with("__") || name == "cabi_realloc";
-    // What POSIX has, the C library of this system has too.
+    let reserved = |name: &str| name.starts_with('_') || name == "cabi_realloc";
+    // What POSIX has, the C library of this system has too. Of one it has no symbol that is
+    // found while a program runs.
     let is_of_posix = |name: &str| {
+        if name == "pthread_atfork" {
+            return true;
+        }
         let name = CString::new(name).unwrap();
         // SAFETY: the name is a C string.
         !unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }.is_null()

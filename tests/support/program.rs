@@ -76,7 +76,7 @@ pub fn guest_c(source: &Path) -> Option<Program> {
     let compiler = repository().join("guest-sdk/c/posix-ipc-cc");
     let guest = build(source, "c.wasm", |output| {
         let mut command = Command::new(compiler);
-        command.args(["-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra"]);
+        command.args(["-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-pthread"]);
         command.arg(source).arg("-o").arg(output);
         command
     });

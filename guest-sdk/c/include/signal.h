@@ -10,6 +10,8 @@
 #define __posix_ipc_signal_h
 
 #include <__typedef_sigset_t.h>
+#define __NEED_pthread_t
+#include <bits/alltypes.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -86,6 +88,7 @@ struct sigevent {
 int sigaction(int, const struct sigaction *__restrict, struct sigaction *__restrict);
 int sigprocmask(int, const sigset_t *__restrict, sigset_t *__restrict);
 int pthread_sigmask(int, const sigset_t *__restrict, sigset_t *__restrict);
+int pthread_kill(pthread_t, int);
 int sigpending(sigset_t *);
 int sigsuspend(const sigset_t *);
 int sigwait(const sigset_t *__restrict, int *__restrict);

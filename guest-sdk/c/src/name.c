@@ -12,6 +12,42 @@ static void set_name(struct name *name, const char *stem, size_t length) {
 	name->string.len = length + 1;
 }
 
+/* How many bytes the character has that a text starts with; 0 if they are no UTF-8. */
+static size_t character(const unsigned char *text) {
+	static const struct {
+		unsigned char first, last; /* of the first byte */
+		unsigned char low, high;   /* of the second byte */
+		size_t length;
+	} forms[] = {
+		{0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+		{0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+		{0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+	};
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		size_t length = forms[i].length;
+		if (text[0] < forms[i].first || text[0] > forms[i].last)
+			continue;
+		if (length > 1 && (text[1] < forms[i].low || text[1] > forms[i].high))
+			return 0;
+		for (size_t at = 2; at < length; at++)
+			if ((text[at] & 0xc0) != 0x80)
+				return 0;
+		return length;
+	}
+	return 0;
+}
+
+/* The host takes names as text, where natively any bytes are one. */
+static bool is_text(const char *name) {
+	while (*name) {
+		size_t length = character((const unsigned char *)name);
+		if (length == 0)
+			return false;
+		name += length;
+	}
+	return true;
+}
+
 bool file_name(struct name *name, const char *text, const char *prefix) {
 	while (*text == '/')
 		text++;
@@ -20,7 +56,7 @@ bool file_name(struct name *name, const char *text, const char *prefix) {
 		errno = ENAMETOOLONG;
 		return false;
 	}
-	if (length == 0 || strchr(text, '/')) {
+	if (length == 0 || strchr(text, '/') || !is_text(text)) {
 		errno = EINVAL;
 		return false;
 	}
@@ -42,6 +78,8 @@ bool queue_name(struct name *name, const char *text) {
 		errno = ENAMETOOLONG;
 	else if (strchr(stem, '/') || strcmp(stem, ".") == 0 || strcmp(stem, "..") == 0)
 		errno = EACCES;
+	else if (!is_text(stem))
+		errno = EINVAL;
 	else {
 		set_name(name, stem, length);
 		return true;
