@@ -39,6 +39,9 @@ const TURN: usize = 32;
 /// How many of them are under way at once, in registers.
 const AT_ONCE: usize = 8;
 
+/// How many make one turn of the loop for what is left.
+const SHORT_TURN: usize = 4;
+
 /// # Safety
 ///
 /// `from` is in a mapping; both are as long as `length`.
@@ -49,29 +52,41 @@ unsafe fn read_wide(from: *const u8, to: *mut u8, length: usize) {
     // SAFETY: all offsets are below the length, and the wide loads are aligned.
     unsafe {
         read_bytes(from, to, head);
-        let (from, to) = (from.add(head).cast::<Wide>(), to.add(head).cast::<Wide>());
-        let mut at = 0;
-        while at + TURN <= wide {
-            let (from, to) = (from.add(at), to.add(at));
+        let mut from = from.add(head).cast::<Wide>();
+        let mut to = to.add(head).cast::<Wide>();
+        let mut left = wide;
+        // The pointers move, so that the places within a turn are part of the instructions.
+        while left >= TURN {
             for part in (0..TURN).step_by(AT_ONCE) {
-                let read: [Wide; AT_ONCE] =
-                    std::array::from_fn(|index| from.add(part + index).read_volatile());
-                for (index, wide) in read.into_iter().enumerate() {
-                    to.add(part + index).write_unaligned(wide);
-                }
+                read_some::<AT_ONCE>(from.add(part), to.add(part));
             }
-            at += TURN;
+            (from, to, left) = (from.add(TURN), to.add(TURN), left - TURN);
         }
-        while at < wide {
-            to.add(at).write_unaligned(from.add(at).read_volatile());
-            at += 1;
+        while left >= SHORT_TURN {
+            read_some::<SHORT_TURN>(from, to);
+            (from, to, left) = (from.add(SHORT_TURN), to.add(SHORT_TURN), left - SHORT_TURN);
         }
-        let done = wide * WIDTH;
-        read_bytes(
-            from.cast::<u8>().add(done),
-            to.cast::<u8>().add(done),
-            length - head - done,
-        );
+        while left > 0 {
+            read_some::<1>(from, to);
+            (from, to, left) = (from.add(1), to.add(1), left - 1);
+        }
+        let tail = length - head - wide * WIDTH;
+        read_bytes(from.cast::<u8>(), to.cast::<u8>(), tail);
+    }
+}
+
+/// # Safety
+///
+/// As [`read_wide`], for so many, and `from` is aligned.
+#[inline]
+#[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
+unsafe fn read_some<const COUNT: usize>(from: *const Wide, to: *mut Wide) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let read: [Wide; COUNT] = std::array::from_fn(|index| from.add(index).read_volatile());
+        for (index, wide) in read.into_iter().enumerate() {
+            to.add(index).write_unaligned(wide);
+        }
     }
 }
 
@@ -95,29 +110,41 @@ unsafe fn write_wide(from: *const u8, to: *mut u8, length: usize) {
     // SAFETY: all offsets are below the length, and the wide stores are aligned.
     unsafe {
         write_bytes(from, to, head);
-        let (from, to) = (from.add(head).cast::<Wide>(), to.add(head).cast::<Wide>());
-        let mut at = 0;
-        while at + TURN <= wide {
-            let (from, to) = (from.add(at), to.add(at));
+        let mut from = from.add(head).cast::<Wide>();
+        let mut to = to.add(head).cast::<Wide>();
+        let mut left = wide;
+        // The pointers move, so that the places within a turn are part of the instructions.
+        while left >= TURN {
             for part in (0..TURN).step_by(AT_ONCE) {
-                let read: [Wide; AT_ONCE] =
-                    std::array::from_fn(|index| from.add(part + index).read_unaligned());
-                for (index, wide) in read.into_iter().enumerate() {
-                    to.add(part + index).write_volatile(wide);
-                }
+                write_some::<AT_ONCE>(from.add(part), to.add(part));
             }
-            at += TURN;
+            (from, to, left) = (from.add(TURN), to.add(TURN), left - TURN);
         }
-        while at < wide {
-            to.add(at).write_volatile(from.add(at).read_unaligned());
-            at += 1;
+        while left >= SHORT_TURN {
+            write_some::<SHORT_TURN>(from, to);
+            (from, to, left) = (from.add(SHORT_TURN), to.add(SHORT_TURN), left - SHORT_TURN);
         }
-        let done = wide * WIDTH;
-        write_bytes(
-            from.cast::<u8>().add(done),
-            to.cast::<u8>().add(done),
-            length - head - done,
-        );
+        while left > 0 {
+            write_some::<1>(from, to);
+            (from, to, left) = (from.add(1), to.add(1), left - 1);
+        }
+        let tail = length - head - wide * WIDTH;
+        write_bytes(from.cast::<u8>(), to.cast::<u8>(), tail);
+    }
+}
+
+/// # Safety
+///
+/// As [`write_wide`], for so many, and `to` is aligned.
+#[inline]
+#[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
+unsafe fn write_some<const COUNT: usize>(from: *const Wide, to: *mut Wide) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let read: [Wide; COUNT] = std::array::from_fn(|index| from.add(index).read_unaligned());
+        for (index, wide) in read.into_iter().enumerate() {
+            to.add(index).write_volatile(wide);
+        }
     }
 }
 
