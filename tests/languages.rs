@@ -8,6 +8,7 @@ mod pages;
 mod python;
 mod readme;
 mod relay;
+mod rust;
 
 use crate::support::Names;
 use crate::support::program::Program;

@@ -137,8 +137,8 @@ unsafe impl<'js> JsLifetime<'js> for MakeError<'js> {
 /// Throws an error of the host as an exception. Its message begins with the object's name.
 pub(crate) fn fail(ctx: &Ctx<'_>, name: Option<&str>, error: &Error) -> rquickjs::Error {
     let message = match name {
-        Some(name) => format!("{name}: {error}"),
-        None => error.to_string(),
+        Some(name) => format!("{name}: {}", error.cause()),
+        None => error.cause().to_owned(),
     };
     let Some(make) = ctx.userdata::<MakeError<'_>>() else {
         return rquickjs::Exception::throw_message(ctx, &message);

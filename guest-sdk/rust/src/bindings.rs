@@ -227,7 +227,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn drop(_: i32) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     unsafe {
                         drop(_handle as i32);
@@ -248,7 +248,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import0(_: i32) -> i64 {
-                            unreachable!()
+                            crate::native::call()
                         }
                         let ret = wit_import0((self).handle() as i32);
                         ret as u64
@@ -269,7 +269,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import0(_: i32) -> i64 {
-                            unreachable!()
+                            crate::native::call()
                         }
                         let ret = wit_import0((self).handle() as i32);
                         ret as u64
@@ -324,7 +324,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn drop(_: i32) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     unsafe {
                         drop(_handle as i32);
@@ -382,7 +382,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import3(
                             ptr0.cast_mut(),
@@ -516,7 +516,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import2(
                             ptr0.cast_mut(),
@@ -629,7 +629,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = *ptr0.add(0).cast::<*mut u8>();
@@ -657,7 +657,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import0(_: i32) -> i32 {
-                            unreachable!()
+                            crate::native::call()
                         }
                         let ret = wit_import0((self).handle() as i32);
                         ret as u32
@@ -691,7 +691,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -799,7 +799,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -916,7 +916,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import2((self).handle() as i32, result0_0, result0_1, ptr1);
                         let l3 = i32::from(*ptr1.add(0).cast::<u8>());
@@ -1019,7 +1019,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -1123,7 +1123,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -1244,7 +1244,7 @@ pub mod posix {
                             _: usize,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
                         let l3 = i32::from(*ptr1.add(0).cast::<u8>());
@@ -1356,7 +1356,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     wit_import2(ptr0.cast_mut(), len0, ptr1);
                     let l3 = i32::from(*ptr1.add(0).cast::<u8>());
@@ -1575,7 +1575,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn drop(_: i32) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     unsafe {
                         drop(_handle as i32);
@@ -1644,7 +1644,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import4(
                             ptr0.cast_mut(),
@@ -1780,7 +1780,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import2(
                             ptr0.cast_mut(),
@@ -1893,7 +1893,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = *ptr0.add(0).cast::<*mut u8>();
@@ -1933,7 +1933,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -2039,7 +2039,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -2146,7 +2146,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: i64, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, _rt::as_i64(&size), ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -2259,7 +2259,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1(
                             (self).handle() as i32,
@@ -2398,7 +2398,7 @@ pub mod posix {
                             _: usize,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import2(
                             (self).handle() as i32,
@@ -2511,7 +2511,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: i64, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, _rt::as_i64(&offset), ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -2627,7 +2627,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1(
                             (self).handle() as i32,
@@ -2745,7 +2745,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1(
                             (self).handle() as i32,
@@ -2870,7 +2870,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1(
                             (self).handle() as i32,
@@ -2985,7 +2985,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: i64, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, _rt::as_i64(&offset), ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -3097,7 +3097,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1(
                             (self).handle() as i32,
@@ -3214,7 +3214,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1(
                             (self).handle() as i32,
@@ -3334,7 +3334,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1(
                             (self).handle() as i32,
@@ -3468,7 +3468,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import2(
                             (self).handle() as i32,
@@ -3594,7 +3594,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1(
                             (self).handle() as i32,
@@ -3734,7 +3734,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import2(
                             (self).handle() as i32,
@@ -3854,7 +3854,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     wit_import2(ptr0.cast_mut(), len0, ptr1);
                     let l3 = i32::from(*ptr1.add(0).cast::<u8>());
@@ -4056,7 +4056,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn drop(_: i32) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     unsafe {
                         drop(_handle as i32);
@@ -4096,7 +4096,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn drop(_: i32) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     unsafe {
                         drop(_handle as i32);
@@ -4175,7 +4175,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import5(
                             ptr0.cast_mut(),
@@ -4330,7 +4330,7 @@ pub mod posix {
                             _: i32,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import4(
                             ptr0.cast_mut(),
@@ -4445,7 +4445,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = *ptr0.add(0).cast::<*mut u8>();
@@ -4485,7 +4485,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -4594,7 +4594,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -4744,7 +4744,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import3(
                             (self).handle() as i32,
@@ -4868,7 +4868,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import2((self).handle() as i32, result0_0, result0_1, ptr1);
                         let l3 = i32::from(*ptr1.add(0).cast::<u8>());
@@ -5042,7 +5042,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import5(
                             (self).handle() as i32,
@@ -5171,7 +5171,7 @@ pub mod posix {
                             _: i64,
                             _: *mut u8,
                         ) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import2(
                             (self).handle() as i32,
@@ -5319,7 +5319,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -5431,7 +5431,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -5545,7 +5545,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -5640,7 +5640,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import0(_: i32) -> i32 {
-                            unreachable!()
+                            crate::native::call()
                         }
                         let ret = wit_import0((self).handle() as i32);
                         _rt::bool_lift(ret as u8)
@@ -5674,7 +5674,7 @@ pub mod posix {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import1((self).handle() as i32, ptr0);
                         let l2 = i32::from(*ptr0.add(0).cast::<u8>());
@@ -5786,7 +5786,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     wit_import2(ptr0.cast_mut(), len0, ptr1);
                     let l3 = i32::from(*ptr1.add(0).cast::<u8>());
@@ -5882,7 +5882,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import0() -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import0();
                     ret as u32
@@ -5901,7 +5901,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import0() -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import0();
                     ret as u32
@@ -5924,7 +5924,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import1(_: *mut u8) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     wit_import1(ptr0);
                     let l2 = *ptr0.add(0).cast::<i32>();
@@ -5953,7 +5953,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import1(_: *mut u8) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     wit_import1(ptr0);
                     let l2 = *ptr0.add(0).cast::<i32>();
@@ -5978,7 +5978,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import0() -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import0();
                     ret as u32
@@ -6015,7 +6015,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import0(_: i32) -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import0((semaphore).handle() as i32);
                     ret as u32
@@ -6034,7 +6034,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import0(_: i32) -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import0((segment).handle() as i32);
                     ret as u32
@@ -6053,7 +6053,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import0(_: i32) -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import0((queue).handle() as i32);
                     ret as u32
@@ -6072,7 +6072,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import0(_: i32) -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import0(_rt::as_i32(&semaphore));
                     _rt::bool_lift(ret as u8)
@@ -6091,7 +6091,7 @@ pub mod posix {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import0(_: i32) -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import0(_rt::as_i32(&semaphore));
                     _rt::bool_lift(ret as u8)
@@ -6118,7 +6118,7 @@ pub mod posix {
                         _: *mut u8,
                         _: usize,
                     ) -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import1(
                         _rt::as_i32(&segment),
@@ -6150,7 +6150,7 @@ pub mod posix {
                         _: usize,
                         _: i32,
                     ) -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import1(
                         _rt::as_i32(&queue),
@@ -6184,7 +6184,7 @@ pub mod posix {
                         _: *mut u8,
                         _: usize,
                     ) -> i32 {
-                        unreachable!()
+                        crate::native::call()
                     }
                     let ret = wit_import1(_rt::as_i32(&queue), ptr0.cast_mut(), len0);
                     ret as u32
@@ -6196,6 +6196,121 @@ pub mod posix {
 #[rustfmt::skip]
 #[allow(dead_code, clippy::all)]
 pub mod wasi {
+    pub mod clocks {
+        /// WASI Monotonic Clock is a clock API intended to let users measure elapsed
+        /// time.
+        ///
+        /// It is intended to be portable at least between Unix-family platforms and
+        /// Windows.
+        ///
+        /// A monotonic clock is a clock which has an unspecified initial value, and
+        /// successive reads of the clock will produce non-decreasing values.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod monotonic_clock {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Pollable = super::super::super::wasi::io::poll::Pollable;
+            /// An instant in time, in nanoseconds. An instant is relative to an
+            /// unspecified initial value, and can only be compared to instances from
+            /// the same monotonic-clock.
+            pub type Instant = u64;
+            /// A duration of time, in nanoseconds.
+            pub type Duration = u64;
+            #[allow(unused_unsafe, clippy::all)]
+            /// Read the current value of the clock.
+            ///
+            /// The clock is monotonic, therefore calling this function repeatedly will
+            /// produce a sequence of non-decreasing values.
+            ///
+            /// For completeness, this function traps if it's not possible to represent
+            /// the value of the clock in an `instant`. Consequently, implementations
+            /// should ensure that the starting time is low enough to avoid the
+            /// possibility of overflow in practice.
+            #[allow(async_fn_in_trait)]
+            pub fn now() -> Instant {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasi:clocks/monotonic-clock@0.2.12")]
+                    unsafe extern "C" {
+                        #[link_name = "now"]
+                        fn wit_import0() -> i64;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0() -> i64 {
+                        crate::native::call()
+                    }
+                    let ret = wit_import0();
+                    ret as u64
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Query the resolution of the clock. Returns the duration of time
+            /// corresponding to a clock tick.
+            #[allow(async_fn_in_trait)]
+            pub fn resolution() -> Duration {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasi:clocks/monotonic-clock@0.2.12")]
+                    unsafe extern "C" {
+                        #[link_name = "resolution"]
+                        fn wit_import0() -> i64;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0() -> i64 {
+                        crate::native::call()
+                    }
+                    let ret = wit_import0();
+                    ret as u64
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Create a `pollable` which will resolve once the specified instant
+            /// has occurred.
+            #[allow(async_fn_in_trait)]
+            pub fn subscribe_instant(when: Instant) -> Pollable {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasi:clocks/monotonic-clock@0.2.12")]
+                    unsafe extern "C" {
+                        #[link_name = "subscribe-instant"]
+                        fn wit_import0(_: i64) -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0(_: i64) -> i32 {
+                        crate::native::call()
+                    }
+                    let ret = wit_import0(_rt::as_i64(when));
+                    super::super::super::wasi::io::poll::Pollable::from_handle(
+                        ret as u32,
+                    )
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Create a `pollable` that will resolve after the specified duration has
+            /// elapsed from the time this function is invoked.
+            #[allow(async_fn_in_trait)]
+            pub fn subscribe_duration(when: Duration) -> Pollable {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasi:clocks/monotonic-clock@0.2.12")]
+                    unsafe extern "C" {
+                        #[link_name = "subscribe-duration"]
+                        fn wit_import0(_: i64) -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0(_: i64) -> i32 {
+                        crate::native::call()
+                    }
+                    let ret = wit_import0(_rt::as_i64(when));
+                    super::super::super::wasi::io::poll::Pollable::from_handle(
+                        ret as u32,
+                    )
+                }
+            }
+        }
+    }
     pub mod io {
         /// A poll API intended to let users wait for I/O events on multiple handles
         /// at once.
@@ -6238,7 +6353,7 @@ pub mod wasi {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn drop(_: i32) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     unsafe {
                         drop(_handle as i32);
@@ -6261,7 +6376,7 @@ pub mod wasi {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import0(_: i32) -> i32 {
-                            unreachable!()
+                            crate::native::call()
                         }
                         let ret = wit_import0((self).handle() as i32);
                         _rt::bool_lift(ret as u8)
@@ -6286,7 +6401,7 @@ pub mod wasi {
                         }
                         #[cfg(not(target_arch = "wasm32"))]
                         unsafe extern "C" fn wit_import0(_: i32) {
-                            unreachable!()
+                            crate::native::call()
                         }
                         wit_import0((self).handle() as i32);
                     }
@@ -6346,7 +6461,7 @@ pub mod wasi {
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
-                        unreachable!()
+                        crate::native::call()
                     }
                     wit_import2(result0, len0, ptr1);
                     let l3 = *ptr1.add(0).cast::<*mut u8>();
@@ -6366,7 +6481,6 @@ pub mod wasi {
 #[rustfmt::skip]
 mod _rt {
     #![allow(dead_code, unused_imports, clippy::all)]
-    pub use alloc_crate::string::String;
     use core::fmt;
     use core::marker;
     use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -6454,6 +6568,30 @@ mod _rt {
     }
     pub use alloc_crate::vec::Vec;
     pub use alloc_crate::alloc;
+    pub fn as_i64<T: AsI64>(t: T) -> i64 {
+        t.as_i64()
+    }
+    pub trait AsI64 {
+        fn as_i64(self) -> i64;
+    }
+    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
+        fn as_i64(self) -> i64 {
+            (*self).as_i64()
+        }
+    }
+    impl AsI64 for i64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    impl AsI64 for u64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    pub use alloc_crate::string::String;
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
         t.as_i32()
     }
@@ -6527,29 +6665,6 @@ mod _rt {
             unsafe { core::hint::unreachable_unchecked() }
         }
     }
-    pub fn as_i64<T: AsI64>(t: T) -> i64 {
-        t.as_i64()
-    }
-    pub trait AsI64 {
-        fn as_i64(self) -> i64;
-    }
-    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
-        fn as_i64(self) -> i64 {
-            (*self).as_i64()
-        }
-    }
-    impl AsI64 for i64 {
-        #[inline]
-        fn as_i64(self) -> i64 {
-            self as i64
-        }
-    }
-    impl AsI64 for u64 {
-        #[inline]
-        fn as_i64(self) -> i64 {
-            self as i64
-        }
-    }
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
             return;
@@ -6564,107 +6679,112 @@ mod _rt {
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.63.0:posix:ipc@0.1.0:imports:encoded world"
+    link_section = "component-type:wit-bindgen:0.63.0:posix:ipc-runtime@0.1.0:rust:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4850] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf4$\x01A\x02\x01A\x1b\
-\x01B\x0b\x01n\x03\x06create\x09exclusive\x08truncate\x04\0\x0aopen-flags\x03\0\0\
-\x01y\x04\0\x04mode\x03\0\x02\x01w\x04\0\x08duration\x03\0\x04\x01m\x03\x04read\x05\
-write\x0aread-write\x04\0\x06access\x03\0\x06\x01ks\x01q\x11\x0dnot-permitted\0\0\
-\x06access\0\0\x06exists\0\0\x08no-entry\0\0\x04busy\0\0\x09timed-out\0\0\x09can\
-celled\0\0\x07invalid\0\0\x0dname-too-long\0\0\x10message-too-long\0\0\x08overfl\
-ow\0\0\x08no-space\0\0\x05quota\0\0\x06closed\0\0\x09truncated\0\0\x0bunsupporte\
-d\0\0\x05other\x01\x08\0\x04\0\x0aerror-code\x03\0\x09\x03\0\x15posix:ipc/types@\
-0.1.0\x05\0\x01B\x0a\x04\0\x08pollable\x03\x01\x01h\0\x01@\x01\x04self\x01\0\x7f\
-\x04\0\x16[method]pollable.ready\x01\x02\x01@\x01\x04self\x01\x01\0\x04\0\x16[me\
-thod]pollable.block\x01\x03\x01p\x01\x01py\x01@\x01\x02in\x04\0\x05\x04\0\x04pol\
-l\x01\x06\x03\0\x13wasi:io/poll@0.2.12\x05\x01\x01B\x05\x04\0\x07mapping\x03\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5047] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbc&\x01A\x02\x01A\x1d\
+\x01B\x0a\x04\0\x08pollable\x03\x01\x01h\0\x01@\x01\x04self\x01\0\x7f\x04\0\x16[\
+method]pollable.ready\x01\x02\x01@\x01\x04self\x01\x01\0\x04\0\x16[method]pollab\
+le.block\x01\x03\x01p\x01\x01py\x01@\x01\x02in\x04\0\x05\x04\0\x04poll\x01\x06\x03\
+\0\x13wasi:io/poll@0.2.12\x05\0\x02\x03\0\0\x08pollable\x01B\x0f\x02\x03\x02\x01\
+\x01\x04\0\x08pollable\x03\0\0\x01w\x04\0\x07instant\x03\0\x02\x01w\x04\0\x08dur\
+ation\x03\0\x04\x01@\0\0\x03\x04\0\x03now\x01\x06\x01@\0\0\x05\x04\0\x0aresoluti\
+on\x01\x07\x01i\x01\x01@\x01\x04when\x03\0\x08\x04\0\x11subscribe-instant\x01\x09\
+\x01@\x01\x04when\x05\0\x08\x04\0\x12subscribe-duration\x01\x0a\x03\0\"wasi:cloc\
+ks/monotonic-clock@0.2.12\x05\x02\x01B\x0b\x01n\x03\x06create\x09exclusive\x08tr\
+uncate\x04\0\x0aopen-flags\x03\0\0\x01y\x04\0\x04mode\x03\0\x02\x01w\x04\0\x08du\
+ration\x03\0\x04\x01m\x03\x04read\x05write\x0aread-write\x04\0\x06access\x03\0\x06\
+\x01ks\x01q\x11\x0dnot-permitted\0\0\x06access\0\0\x06exists\0\0\x08no-entry\0\0\
+\x04busy\0\0\x09timed-out\0\0\x09cancelled\0\0\x07invalid\0\0\x0dname-too-long\0\
+\0\x10message-too-long\0\0\x08overflow\0\0\x08no-space\0\0\x05quota\0\0\x06close\
+d\0\0\x09truncated\0\0\x0bunsupported\0\0\x05other\x01\x08\0\x04\0\x0aerror-code\
+\x03\0\x09\x03\0\x15posix:ipc/types@0.1.0\x05\x03\x01B\x05\x04\0\x07mapping\x03\x01\
 \x01h\0\x01@\x01\x04self\x01\0w\x04\0\x17[method]mapping.address\x01\x02\x04\0\x16\
-[method]mapping.length\x01\x02\x03\0\x18posix:ipc/mappings@0.1.0\x05\x02\x02\x03\
-\0\x01\x08pollable\x02\x03\0\0\x0aopen-flags\x02\x03\0\0\x04mode\x02\x03\0\0\x08\
-duration\x02\x03\0\0\x0aerror-code\x02\x03\0\x02\x07mapping\x01B-\x02\x03\x02\x01\
-\x03\x04\0\x08pollable\x03\0\0\x02\x03\x02\x01\x04\x04\0\x0aopen-flags\x03\0\x02\
-\x02\x03\x02\x01\x05\x04\0\x04mode\x03\0\x04\x02\x03\x02\x01\x06\x04\0\x08durati\
-on\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aerror-code\x03\0\x08\x02\x03\x02\x01\x08\
-\x04\0\x07mapping\x03\0\x0a\x04\0\x09semaphore\x03\x01\x01i\x0c\x01j\x01\x0d\x01\
-\x09\x01@\x04\x04names\x05flags\x03\x04mode\x05\x0dinitial-valuey\0\x0e\x04\0\x16\
-[static]semaphore.open\x01\x0f\x01@\x03\x06prefixs\x04mode\x05\x0dinitial-valuey\
-\0\x0e\x04\0\x1f[static]semaphore.create-unique\x01\x10\x01h\x0c\x01@\x01\x04sel\
-f\x11\0s\x04\0\x16[method]semaphore.name\x01\x12\x01@\x01\x04self\x11\0\x05\x04\0\
-\x16[method]semaphore.mode\x01\x13\x01j\x01y\x01\x09\x01@\x01\x04self\x11\0\x14\x04\
-\0\x17[method]semaphore.value\x01\x15\x01j\0\x01\x09\x01@\x01\x04self\x11\0\x16\x04\
-\0\x1d[method]semaphore.try-acquire\x01\x17\x01k\x07\x01@\x02\x04self\x11\x07tim\
-eout\x18\0\x16\x04\0\x19[method]semaphore.acquire\x01\x19\x04\0\x19[method]semap\
-hore.release\x01\x17\x01i\x01\x01j\x01\x1a\x01\x09\x01@\x01\x04self\x11\0\x1b\x04\
-\0\x1b[method]semaphore.subscribe\x01\x1c\x01p}\x01i\x0b\x01j\x01\x1e\x01\x09\x01\
-@\x02\x04self\x11\x05probe\x1d\0\x1f\x04\0\x15[method]semaphore.map\x01\x20\x01@\
-\x01\x04names\0\x16\x04\0\x06unlink\x01!\x03\0\x19posix:ipc/semaphore@0.1.0\x05\x09\
-\x02\x03\0\0\x06access\x01BI\x02\x03\x02\x01\x0a\x04\0\x06access\x03\0\0\x02\x03\
-\x02\x01\x04\x04\0\x0aopen-flags\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x04mode\x03\
-\0\x04\x02\x03\x02\x01\x06\x04\0\x08duration\x03\0\x06\x02\x03\x02\x01\x07\x04\0\
-\x0aerror-code\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x07mapping\x03\0\x0a\x01m\x05\
-\x03add\x03and\x02or\x03xor\x08exchange\x04\0\x10atomic-operation\x03\0\x0c\x01m\
-\x02\x05woken\x09not-equal\x04\0\x0cwait-outcome\x03\0\x0e\x04\0\x07segment\x03\x01\
-\x01kw\x01i\x10\x01j\x01\x12\x01\x09\x01@\x05\x04names\x05flags\x03\x04mode\x05\x04\
-size\x11\x06access\x01\0\x13\x04\0\x14[static]segment.open\x01\x14\x01@\x03\x06p\
-refixs\x04mode\x05\x04sizew\0\x13\x04\0\x1d[static]segment.create-unique\x01\x15\
-\x01h\x10\x01@\x01\x04self\x16\0s\x04\0\x14[method]segment.name\x01\x17\x01j\x01\
-\x05\x01\x09\x01@\x01\x04self\x16\0\x18\x04\0\x14[method]segment.mode\x01\x19\x01\
-j\x01w\x01\x09\x01@\x01\x04self\x16\0\x1a\x04\0\x14[method]segment.size\x01\x1b\x01\
-j\0\x01\x09\x01@\x02\x04self\x16\x04sizew\0\x1c\x04\0\x16[method]segment.resize\x01\
-\x1d\x01p}\x01j\x01\x1e\x01\x09\x01@\x03\x04self\x16\x06offsetw\x06lengthw\0\x1f\
-\x04\0\x14[method]segment.read\x01\x20\x01@\x03\x04self\x16\x06offsetw\x04data\x1e\
-\0\x1c\x04\0\x15[method]segment.write\x01!\x01@\x03\x04self\x16\x06offsetw\x06bu\
-ffer\x1e\0\x1a\x04\0\x19[method]segment.read-into\x01\"\x01j\x01y\x01\x09\x01@\x02\
-\x04self\x16\x06offsetw\0#\x04\0\x1f[method]segment.atomic-load-u32\x01$\x01@\x03\
-\x04self\x16\x06offsetw\x05valuey\0\x1c\x04\0\x20[method]segment.atomic-store-u3\
-2\x01%\x01@\x04\x04self\x16\x06offsetw\x09operation\x0d\x07operandy\0#\x04\0\x1e\
-[method]segment.atomic-rmw-u32\x01&\x01@\x04\x04self\x16\x06offsetw\x08expectedy\
-\x0breplacementy\0#\x04\0+[method]segment.atomic-compare-exchange-u32\x01'\x01@\x02\
-\x04self\x16\x06offsetw\0\x1a\x04\0\x1f[method]segment.atomic-load-u64\x01(\x01@\
-\x03\x04self\x16\x06offsetw\x05valuew\0\x1c\x04\0\x20[method]segment.atomic-stor\
-e-u64\x01)\x01@\x04\x04self\x16\x06offsetw\x09operation\x0d\x07operandw\0\x1a\x04\
-\0\x1e[method]segment.atomic-rmw-u64\x01*\x01@\x04\x04self\x16\x06offsetw\x08exp\
-ectedw\x0breplacementw\0\x1a\x04\0+[method]segment.atomic-compare-exchange-u64\x01\
-+\x01k\x07\x01j\x01\x0f\x01\x09\x01@\x04\x04self\x16\x06offsetw\x08expectedy\x07\
-timeout,\0-\x04\0\x14[method]segment.wait\x01.\x01@\x03\x04self\x16\x06offsetw\x05\
-county\0#\x04\0\x16[method]segment.notify\x01/\x01i\x0b\x01j\x010\x01\x09\x01@\x05\
-\x04self\x16\x05probe\x1e\x06offsetw\x06lengthw\x06access\x01\01\x04\0\x13[metho\
-d]segment.map\x012\x01@\x01\x04names\0\x1c\x04\0\x06unlink\x013\x03\0\x1dposix:i\
-pc/shared-memory@0.1.0\x05\x0b\x01BC\x02\x03\x02\x01\x03\x04\0\x08pollable\x03\0\
-\0\x02\x03\x02\x01\x0a\x04\0\x06access\x03\0\x02\x02\x03\x02\x01\x04\x04\0\x0aop\
-en-flags\x03\0\x04\x02\x03\x02\x01\x05\x04\0\x04mode\x03\0\x06\x02\x03\x02\x01\x06\
-\x04\0\x08duration\x03\0\x08\x02\x03\x02\x01\x07\x04\0\x0aerror-code\x03\0\x0a\x01\
-r\x02\x0cmax-messagesy\x10max-message-sizey\x04\0\x0cqueue-limits\x03\0\x0c\x01r\
-\x02\x06limits\x0d\x10current-messagesy\x04\0\x0aattributes\x03\0\x0e\x01p}\x01r\
-\x02\x07payload\x10\x08priorityy\x04\0\x07message\x03\0\x11\x04\0\x05queue\x03\x01\
-\x04\0\x0cnotification\x03\x01\x01k\x0d\x01i\x13\x01j\x01\x16\x01\x0b\x01@\x05\x04\
-names\x05flags\x05\x04mode\x07\x06access\x03\x06limits\x15\0\x17\x04\0\x12[stati\
-c]queue.open\x01\x18\x01@\x03\x06prefixs\x04mode\x07\x06limits\x15\0\x17\x04\0\x1b\
-[static]queue.create-unique\x01\x19\x01h\x13\x01@\x01\x04self\x1a\0s\x04\0\x12[m\
-ethod]queue.name\x01\x1b\x01j\x01\x07\x01\x0b\x01@\x01\x04self\x1a\0\x1c\x04\0\x12\
-[method]queue.mode\x01\x1d\x01j\x01\x0f\x01\x0b\x01@\x01\x04self\x1a\0\x1e\x04\0\
-\x18[method]queue.attributes\x01\x1f\x01k\x09\x01j\0\x01\x0b\x01@\x04\x04self\x1a\
-\x07payload\x10\x08priorityy\x07timeout\x20\0!\x04\0\x12[method]queue.send\x01\"\
-\x01j\x01\x12\x01\x0b\x01@\x02\x04self\x1a\x07timeout\x20\0#\x04\0\x15[method]qu\
-eue.receive\x01$\x01p\x12\x01j\x01y\x01\x0b\x01@\x03\x04self\x1a\x08messages%\x07\
-timeout\x20\0&\x04\0\x18[method]queue.send-batch\x01'\x01j\x01%\x01\x0b\x01@\x03\
-\x04self\x1a\x03maxy\x07timeout\x20\0(\x04\0\x1b[method]queue.receive-batch\x01)\
-\x01i\x01\x01j\x01*\x01\x0b\x01@\x01\x04self\x1a\0+\x04\0\x20[method]queue.subsc\
-ribe-readable\x01,\x04\0\x20[method]queue.subscribe-writable\x01,\x01i\x14\x01j\x01\
--\x01\x0b\x01@\x01\x04self\x1a\0.\x04\0\"[method]queue.request-notification\x01/\
-\x01h\x14\x01@\x01\x04self0\0\x7f\x04\0\x1e[method]notification.delivered\x011\x01\
-@\x01\x04self0\0+\x04\0\x1e[method]notification.subscribe\x012\x01@\x01\x04names\
-\0!\x04\0\x06unlink\x013\x03\0\x1dposix:ipc/message-queue@0.1.0\x05\x0c\x02\x03\0\
-\x05\x0cqueue-limits\x01B\x09\x02\x03\x02\x01\x0d\x04\0\x0cqueue-limits\x03\0\0\x01\
-@\0\0y\x04\0\x13semaphore-value-max\x01\x02\x04\0\x12queue-priority-max\x01\x02\x01\
-@\0\0\x01\x04\0\x0equeue-defaults\x01\x03\x04\0\x0equeue-maximums\x01\x03\x04\0\x09\
-page-size\x01\x02\x03\0\x16posix:ipc/limits@0.1.0\x05\x0e\x02\x03\0\x03\x09semap\
-hore\x02\x03\0\x04\x07segment\x02\x03\0\x05\x05queue\x01B\x1f\x02\x03\x02\x01\x0f\
-\x04\0\x09semaphore\x03\0\0\x02\x03\x02\x01\x10\x04\0\x07segment\x03\0\x02\x02\x03\
-\x02\x01\x11\x04\0\x05queue\x03\0\x04\x01h\x01\x01@\x01\x09semaphore\x06\0y\x04\0\
+[method]mapping.length\x01\x02\x03\0\x18posix:ipc/mappings@0.1.0\x05\x04\x02\x03\
+\0\x02\x0aopen-flags\x02\x03\0\x02\x04mode\x02\x03\0\x02\x08duration\x02\x03\0\x02\
+\x0aerror-code\x02\x03\0\x03\x07mapping\x01B-\x02\x03\x02\x01\x01\x04\0\x08polla\
+ble\x03\0\0\x02\x03\x02\x01\x05\x04\0\x0aopen-flags\x03\0\x02\x02\x03\x02\x01\x06\
+\x04\0\x04mode\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x08duration\x03\0\x06\x02\x03\
+\x02\x01\x08\x04\0\x0aerror-code\x03\0\x08\x02\x03\x02\x01\x09\x04\0\x07mapping\x03\
+\0\x0a\x04\0\x09semaphore\x03\x01\x01i\x0c\x01j\x01\x0d\x01\x09\x01@\x04\x04name\
+s\x05flags\x03\x04mode\x05\x0dinitial-valuey\0\x0e\x04\0\x16[static]semaphore.op\
+en\x01\x0f\x01@\x03\x06prefixs\x04mode\x05\x0dinitial-valuey\0\x0e\x04\0\x1f[sta\
+tic]semaphore.create-unique\x01\x10\x01h\x0c\x01@\x01\x04self\x11\0s\x04\0\x16[m\
+ethod]semaphore.name\x01\x12\x01@\x01\x04self\x11\0\x05\x04\0\x16[method]semapho\
+re.mode\x01\x13\x01j\x01y\x01\x09\x01@\x01\x04self\x11\0\x14\x04\0\x17[method]se\
+maphore.value\x01\x15\x01j\0\x01\x09\x01@\x01\x04self\x11\0\x16\x04\0\x1d[method\
+]semaphore.try-acquire\x01\x17\x01k\x07\x01@\x02\x04self\x11\x07timeout\x18\0\x16\
+\x04\0\x19[method]semaphore.acquire\x01\x19\x04\0\x19[method]semaphore.release\x01\
+\x17\x01i\x01\x01j\x01\x1a\x01\x09\x01@\x01\x04self\x11\0\x1b\x04\0\x1b[method]s\
+emaphore.subscribe\x01\x1c\x01p}\x01i\x0b\x01j\x01\x1e\x01\x09\x01@\x02\x04self\x11\
+\x05probe\x1d\0\x1f\x04\0\x15[method]semaphore.map\x01\x20\x01@\x01\x04names\0\x16\
+\x04\0\x06unlink\x01!\x03\0\x19posix:ipc/semaphore@0.1.0\x05\x0a\x02\x03\0\x02\x06\
+access\x01BI\x02\x03\x02\x01\x0b\x04\0\x06access\x03\0\0\x02\x03\x02\x01\x05\x04\
+\0\x0aopen-flags\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x04mode\x03\0\x04\x02\x03\x02\
+\x01\x07\x04\0\x08duration\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x0aerror-code\x03\
+\0\x08\x02\x03\x02\x01\x09\x04\0\x07mapping\x03\0\x0a\x01m\x05\x03add\x03and\x02\
+or\x03xor\x08exchange\x04\0\x10atomic-operation\x03\0\x0c\x01m\x02\x05woken\x09n\
+ot-equal\x04\0\x0cwait-outcome\x03\0\x0e\x04\0\x07segment\x03\x01\x01kw\x01i\x10\
+\x01j\x01\x12\x01\x09\x01@\x05\x04names\x05flags\x03\x04mode\x05\x04size\x11\x06\
+access\x01\0\x13\x04\0\x14[static]segment.open\x01\x14\x01@\x03\x06prefixs\x04mo\
+de\x05\x04sizew\0\x13\x04\0\x1d[static]segment.create-unique\x01\x15\x01h\x10\x01\
+@\x01\x04self\x16\0s\x04\0\x14[method]segment.name\x01\x17\x01j\x01\x05\x01\x09\x01\
+@\x01\x04self\x16\0\x18\x04\0\x14[method]segment.mode\x01\x19\x01j\x01w\x01\x09\x01\
+@\x01\x04self\x16\0\x1a\x04\0\x14[method]segment.size\x01\x1b\x01j\0\x01\x09\x01\
+@\x02\x04self\x16\x04sizew\0\x1c\x04\0\x16[method]segment.resize\x01\x1d\x01p}\x01\
+j\x01\x1e\x01\x09\x01@\x03\x04self\x16\x06offsetw\x06lengthw\0\x1f\x04\0\x14[met\
+hod]segment.read\x01\x20\x01@\x03\x04self\x16\x06offsetw\x04data\x1e\0\x1c\x04\0\
+\x15[method]segment.write\x01!\x01@\x03\x04self\x16\x06offsetw\x06buffer\x1e\0\x1a\
+\x04\0\x19[method]segment.read-into\x01\"\x01j\x01y\x01\x09\x01@\x02\x04self\x16\
+\x06offsetw\0#\x04\0\x1f[method]segment.atomic-load-u32\x01$\x01@\x03\x04self\x16\
+\x06offsetw\x05valuey\0\x1c\x04\0\x20[method]segment.atomic-store-u32\x01%\x01@\x04\
+\x04self\x16\x06offsetw\x09operation\x0d\x07operandy\0#\x04\0\x1e[method]segment\
+.atomic-rmw-u32\x01&\x01@\x04\x04self\x16\x06offsetw\x08expectedy\x0breplacement\
+y\0#\x04\0+[method]segment.atomic-compare-exchange-u32\x01'\x01@\x02\x04self\x16\
+\x06offsetw\0\x1a\x04\0\x1f[method]segment.atomic-load-u64\x01(\x01@\x03\x04self\
+\x16\x06offsetw\x05valuew\0\x1c\x04\0\x20[method]segment.atomic-store-u64\x01)\x01\
+@\x04\x04self\x16\x06offsetw\x09operation\x0d\x07operandw\0\x1a\x04\0\x1e[method\
+]segment.atomic-rmw-u64\x01*\x01@\x04\x04self\x16\x06offsetw\x08expectedw\x0brep\
+lacementw\0\x1a\x04\0+[method]segment.atomic-compare-exchange-u64\x01+\x01k\x07\x01\
+j\x01\x0f\x01\x09\x01@\x04\x04self\x16\x06offsetw\x08expectedy\x07timeout,\0-\x04\
+\0\x14[method]segment.wait\x01.\x01@\x03\x04self\x16\x06offsetw\x05county\0#\x04\
+\0\x16[method]segment.notify\x01/\x01i\x0b\x01j\x010\x01\x09\x01@\x05\x04self\x16\
+\x05probe\x1e\x06offsetw\x06lengthw\x06access\x01\01\x04\0\x13[method]segment.ma\
+p\x012\x01@\x01\x04names\0\x1c\x04\0\x06unlink\x013\x03\0\x1dposix:ipc/shared-me\
+mory@0.1.0\x05\x0c\x01BC\x02\x03\x02\x01\x01\x04\0\x08pollable\x03\0\0\x02\x03\x02\
+\x01\x0b\x04\0\x06access\x03\0\x02\x02\x03\x02\x01\x05\x04\0\x0aopen-flags\x03\0\
+\x04\x02\x03\x02\x01\x06\x04\0\x04mode\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x08du\
+ration\x03\0\x08\x02\x03\x02\x01\x08\x04\0\x0aerror-code\x03\0\x0a\x01r\x02\x0cm\
+ax-messagesy\x10max-message-sizey\x04\0\x0cqueue-limits\x03\0\x0c\x01r\x02\x06li\
+mits\x0d\x10current-messagesy\x04\0\x0aattributes\x03\0\x0e\x01p}\x01r\x02\x07pa\
+yload\x10\x08priorityy\x04\0\x07message\x03\0\x11\x04\0\x05queue\x03\x01\x04\0\x0c\
+notification\x03\x01\x01k\x0d\x01i\x13\x01j\x01\x16\x01\x0b\x01@\x05\x04names\x05\
+flags\x05\x04mode\x07\x06access\x03\x06limits\x15\0\x17\x04\0\x12[static]queue.o\
+pen\x01\x18\x01@\x03\x06prefixs\x04mode\x07\x06limits\x15\0\x17\x04\0\x1b[static\
+]queue.create-unique\x01\x19\x01h\x13\x01@\x01\x04self\x1a\0s\x04\0\x12[method]q\
+ueue.name\x01\x1b\x01j\x01\x07\x01\x0b\x01@\x01\x04self\x1a\0\x1c\x04\0\x12[meth\
+od]queue.mode\x01\x1d\x01j\x01\x0f\x01\x0b\x01@\x01\x04self\x1a\0\x1e\x04\0\x18[\
+method]queue.attributes\x01\x1f\x01k\x09\x01j\0\x01\x0b\x01@\x04\x04self\x1a\x07\
+payload\x10\x08priorityy\x07timeout\x20\0!\x04\0\x12[method]queue.send\x01\"\x01\
+j\x01\x12\x01\x0b\x01@\x02\x04self\x1a\x07timeout\x20\0#\x04\0\x15[method]queue.\
+receive\x01$\x01p\x12\x01j\x01y\x01\x0b\x01@\x03\x04self\x1a\x08messages%\x07tim\
+eout\x20\0&\x04\0\x18[method]queue.send-batch\x01'\x01j\x01%\x01\x0b\x01@\x03\x04\
+self\x1a\x03maxy\x07timeout\x20\0(\x04\0\x1b[method]queue.receive-batch\x01)\x01\
+i\x01\x01j\x01*\x01\x0b\x01@\x01\x04self\x1a\0+\x04\0\x20[method]queue.subscribe\
+-readable\x01,\x04\0\x20[method]queue.subscribe-writable\x01,\x01i\x14\x01j\x01-\
+\x01\x0b\x01@\x01\x04self\x1a\0.\x04\0\"[method]queue.request-notification\x01/\x01\
+h\x14\x01@\x01\x04self0\0\x7f\x04\0\x1e[method]notification.delivered\x011\x01@\x01\
+\x04self0\0+\x04\0\x1e[method]notification.subscribe\x012\x01@\x01\x04names\0!\x04\
+\0\x06unlink\x013\x03\0\x1dposix:ipc/message-queue@0.1.0\x05\x0d\x02\x03\0\x06\x0c\
+queue-limits\x01B\x09\x02\x03\x02\x01\x0e\x04\0\x0cqueue-limits\x03\0\0\x01@\0\0\
+y\x04\0\x13semaphore-value-max\x01\x02\x04\0\x12queue-priority-max\x01\x02\x01@\0\
+\0\x01\x04\0\x0equeue-defaults\x01\x03\x04\0\x0equeue-maximums\x01\x03\x04\0\x09\
+page-size\x01\x02\x03\0\x16posix:ipc/limits@0.1.0\x05\x0f\x02\x03\0\x04\x09semap\
+hore\x02\x03\0\x05\x07segment\x02\x03\0\x06\x05queue\x01B\x1f\x02\x03\x02\x01\x10\
+\x04\0\x09semaphore\x03\0\0\x02\x03\x02\x01\x11\x04\0\x07segment\x03\0\x02\x02\x03\
+\x02\x01\x12\x04\0\x05queue\x03\0\x04\x01h\x01\x01@\x01\x09semaphore\x06\0y\x04\0\
 \x10semaphore-number\x01\x07\x01h\x03\x01@\x01\x07segment\x08\0y\x04\0\x0esegmen\
 t-number\x01\x09\x01h\x05\x01@\x01\x05queue\x0a\0y\x04\0\x0cqueue-number\x01\x0b\
 \x01@\x01\x09semaphorey\0\x7f\x04\0\x07release\x01\x0c\x04\0\x0btry-acquire\x01\x0c\
@@ -6673,9 +6793,10 @@ t-number\x01\x09\x01h\x05\x01@\x01\x05queue\x0a\0y\x04\0\x0cqueue-number\x01\x0b
 \x05queuey\x07payload\x0d\x08priorityy\0\x7f\x04\0\x04send\x01\x10\x01@\x02\x05q\
 ueuey\x06buffer\x0d\0x\x04\0\x0creceive-into\x01\x11\x01@\x02\x05queuey\x08messa\
 ges\x0d\0y\x04\0\x0asend-batch\x01\x12\x01@\x03\x05queuey\x06buffer\x0d\x03maxy\0\
-y\x04\0\x0dreceive-batch\x01\x13\x03\0\x16posix:ipc/direct@0.1.0\x05\x12\x04\0\x17\
-posix:ipc/imports@0.1.0\x04\0\x0b\x0d\x01\0\x07imports\x03\0\0\0G\x09producers\x01\
-\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+y\x04\0\x0dreceive-batch\x01\x13\x03\0\x16posix:ipc/direct@0.1.0\x05\x13\x04\0\x1c\
+posix:ipc-runtime/rust@0.1.0\x04\0\x0b\x0a\x01\0\x04rust\x03\0\0\0G\x09producers\
+\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63\
+.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -6,10 +6,28 @@ use crate::bindings::posix::ipc::types::ErrorCode;
 /// The result of a call that can fail with an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call failed. [`kind`](Error::kind) tells the causes apart.
-#[derive(Clone, Debug)]
+/// Why a call failed. [`kind`](Error::kind) tells the causes apart; printed, it says what could
+/// not be done with which object, and why.
+///
+/// ```
+/// # use posix_ipc_guest::{Error, ErrorKind};
+/// # fn say(error: Error) {
+/// println!("{error}"); // cannot open semaphore /gate: no such object
+/// # }
+/// ```
+#[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,
+    /// Few errors are looked at by more than their kind: they are small.
+    context: Option<Box<Context>>,
+}
+
+#[derive(Clone, Default)]
+struct Context {
+    /// What could not be done, as in "open semaphore".
+    operation: Option<&'static str>,
+    /// The object that it could not be done with.
+    name: String,
     /// The operating system's words, where the kind says less than they do.
     detail: Option<String>,
 }
@@ -69,11 +87,46 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
+
+    /// The words for the cause alone: those of the operating system, where it has some that
+    /// say more than the kind does.
+    #[must_use]
+    pub fn cause(&self) -> &str {
+        let detail = self.context.as_ref().and_then(|at| at.detail.as_deref());
+        detail.unwrap_or(self.kind.words())
+    }
+
+    /// What could not be done, as in "open semaphore" or "send to queue".
+    #[must_use]
+    pub fn operation(&self) -> Option<&str> {
+        self.context.as_ref()?.operation
+    }
+
+    /// The name of the object that it could not be done with.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let context = self.context.as_ref()?;
+        context.operation.map(|_| &*context.name)
+    }
+
+    #[cold]
+    pub(crate) fn during(mut self, operation: &'static str, name: impl Into<String>) -> Self {
+        let context = self.context.get_or_insert_default();
+        context.operation = Some(operation);
+        context.name = name.into();
+        self
+    }
+
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
 }
 
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
-        Self { kind, detail: None }
+        let context = None;
+        Self { kind, context }
     }
 }
 
@@ -97,9 +150,13 @@ impl From<ErrorCode> for Error {
             ErrorCode::Truncated => ErrorKind::Truncated,
             ErrorCode::Unsupported => ErrorKind::Unsupported,
             ErrorCode::Other(detail) => {
+                let context = Context {
+                    detail,
+                    ..Context::default()
+                };
                 return Self {
                     kind: ErrorKind::Other,
-                    detail,
+                    context: Some(context.into()),
                 };
             }
         };
@@ -134,16 +191,23 @@ impl From<Error> for io::Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.detail {
-            Some(detail) => f.write_str(detail),
-            None => self.kind.fmt(f),
+        if let (Some(operation), Some(name)) = (self.operation(), self.name()) {
+            write!(f, "cannot {operation} {name}: ")?;
         }
+        f.write_str(self.cause())
     }
 }
 
-impl fmt::Display for ErrorKind {
+impl fmt::Debug for Error {
+    /// As a program prints it whose `main` returns it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        write!(f, "{self} ({:?})", self.kind)
+    }
+}
+
+impl ErrorKind {
+    fn words(self) -> &'static str {
+        match self {
             Self::NotPermitted => "not permitted by the host",
             Self::Access => "access denied",
             Self::Exists => "object exists",
@@ -161,7 +225,13 @@ impl fmt::Display for ErrorKind {
             Self::Truncated => "object is too short",
             Self::Unsupported => "not supported",
             Self::Other => "unknown error",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 
@@ -178,6 +248,31 @@ mod tests {
         assert_eq!(error.to_string(), "too many links");
         let error = Error::from(ErrorCode::Other(None));
         assert_eq!(error.to_string(), "unknown error");
+    }
+
+    #[test]
+    fn errors_say_what_could_not_be_done_with_what() {
+        let error = Error::from(ErrorCode::NoEntry).during("open semaphore", "/gate");
+        assert_eq!(
+            error.to_string(),
+            "cannot open semaphore /gate: no such object"
+        );
+        assert_eq!(
+            format!("{error:?}"),
+            "cannot open semaphore /gate: no such object (NoEntry)"
+        );
+        assert_eq!(error.operation(), Some("open semaphore"));
+        assert_eq!(error.name(), Some("/gate"));
+        assert_eq!(error.cause(), "no such object");
+        let bare = Error::from(ErrorKind::Quota);
+        assert_eq!((bare.operation(), bare.name()), (None, None));
+        assert_eq!(bare.to_string(), "limit of the host reached");
+        let detailed = Error::from(ErrorCode::Other(Some("too many links".to_owned())));
+        let detailed = detailed.during("map segment", "/a");
+        assert_eq!(
+            detailed.to_string(),
+            "cannot map segment /a: too many links"
+        );
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! POSIX named semaphores, shared memory and message queues for WebAssembly components.
 //!
 //! A guest reaches the host's real objects, the same that native programs beside it
-//! use, as far as its host has granted them by name. This crate is for guests only: it
-//! compiles elsewhere, so that documentation and editors work, but calls need a host that
-//! provides the WIT package `posix:ipc`.
+//! use, as far as its host has granted them by name. This crate is for guests only. For other
+//! targets it can be checked and documented, but a program that uses it does not link: build with
+//! `--target wasm32-wasip2`.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -53,9 +53,12 @@ mod bindings;
 #[cfg(feature = "direct")]
 mod direct;
 mod error;
+pub mod future;
 pub mod limits;
 mod mapping;
 mod message_queue;
+#[cfg(not(target_family = "wasm"))]
+mod native;
 mod options;
 mod poll;
 mod semaphore;
@@ -66,6 +69,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use mapping::Mapping;
 pub use message_queue::{Message, Notification, Queue, QueueAttributes, QueueLimits, QueueOptions};
 pub use options::Access;
-pub use poll::{Pollable, poll};
+pub use poll::{Pollable, poll, poll_timeout};
 pub use semaphore::{Semaphore, SemaphoreGuard, SemaphoreOptions};
 pub use shared_memory::{Segment, SegmentOptions, SharedU32, SharedU64, WaitOutcome};

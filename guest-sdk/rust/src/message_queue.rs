@@ -6,7 +6,13 @@ use crate::bindings::posix::ipc::message_queue as raw;
 use crate::direct;
 use crate::options::{Access, Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
-use crate::{ErrorKind, Pollable, Result};
+use crate::{Error, ErrorKind, Pollable, Result};
+
+/// Operations, as errors name them.
+const SEND: &str = "send to queue";
+const RECEIVE: &str = "receive from queue";
+const SUBSCRIBE: &str = "subscribe to queue";
+const ATTRIBUTES: &str = "read the attributes of queue";
 
 /// A message and its priority.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -145,7 +151,7 @@ impl Queue {
     /// [`NotPermitted`](crate::ErrorKind::NotPermitted) if the host does not let the guest unlink
     /// it.
     pub fn unlink(name: &str) -> Result<()> {
-        Ok(raw::unlink(name)?)
+        raw::unlink(name).map_err(|code| Error::from(code).during("unlink queue", name))
     }
 
     /// The name under which the guest knows it.
@@ -160,7 +166,9 @@ impl Queue {
     ///
     /// Fails only if the host cannot reach it any more.
     pub fn mode(&self) -> Result<u32> {
-        Ok(self.raw.mode()?)
+        self.raw
+            .mode()
+            .map_err(self.failed("read the mode of queue"))
     }
 
     /// Its size, and how many messages are in it, which others may change at any time.
@@ -170,7 +178,8 @@ impl Queue {
     ///
     /// Fails only if the host cannot reach it any more.
     pub fn attributes(&self) -> Result<QueueAttributes> {
-        let attributes = self.raw.attributes()?;
+        let attributes = self.raw.attributes();
+        let attributes = attributes.map_err(self.failed(ATTRIBUTES))?;
         Ok(QueueAttributes {
             limits: attributes.limits.into(),
             current_messages: attributes.current_messages,
@@ -191,7 +200,8 @@ impl Queue {
         if self.send_directly(payload, priority) {
             return Ok(());
         }
-        Ok(self.raw.send(payload, priority, None)?)
+        let sent = self.raw.send(payload, priority, None);
+        sent.map_err(self.failed(SEND))
     }
 
     /// As [`send`](Self::send), waiting at most for this long. Similar to `mq_timedsend` in
@@ -206,7 +216,7 @@ impl Queue {
             return Ok(());
         }
         let result = self.raw.send(payload, priority, Some(nanoseconds(timeout)));
-        result.map_err(|code| timed_out(code.into()))
+        result.map_err(|code| timed_out(self.failed(SEND)(code)))
     }
 
     /// Adds a message if the queue has room for it, and says whether it did. Does not wait.
@@ -223,7 +233,7 @@ impl Queue {
         match self.raw.send(payload, priority, Some(0)) {
             Ok(()) => Ok(true),
             Err(raw::ErrorCode::Busy) => Ok(false),
-            Err(code) => Err(code.into()),
+            Err(code) => Err(self.failed(SEND)(code)),
         }
     }
 
@@ -236,7 +246,8 @@ impl Queue {
     /// [`Cancelled`](crate::ErrorKind::Cancelled) if the host ends the wait; no message was taken
     /// then.
     pub fn receive(&self) -> Result<Message> {
-        Ok(self.raw.receive(None)?.into())
+        let received = self.raw.receive(None);
+        received.map(Message::from).map_err(self.failed(RECEIVE))
     }
 
     /// As [`receive`](Self::receive), into a buffer that has room for the longest message of
@@ -252,7 +263,9 @@ impl Queue {
             return Ok(received);
         }
         self.has_room(buffer)?;
-        Ok(fill(buffer, self.raw.receive(None)?))
+        let message = self.raw.receive(None);
+        let message = message.map_err(self.failed(RECEIVE))?;
+        Ok(fill(buffer, message))
     }
 
     /// As [`receive_into`](Self::receive_into), waiting at most for this long.
@@ -271,7 +284,7 @@ impl Queue {
         }
         self.has_room(buffer)?;
         let result = self.raw.receive(Some(nanoseconds(timeout)));
-        let message = result.map_err(|code| timed_out(code.into()))?;
+        let message = result.map_err(|code| timed_out(self.failed(RECEIVE)(code)))?;
         Ok(fill(buffer, message))
     }
 
@@ -288,7 +301,7 @@ impl Queue {
         match self.raw.receive(Some(0)) {
             Ok(message) => Ok(Some(fill(buffer, message))),
             Err(raw::ErrorCode::Busy) => Ok(None),
-            Err(code) => Err(code.into()),
+            Err(code) => Err(self.failed(RECEIVE)(code)),
         }
     }
 
@@ -303,7 +316,8 @@ impl Queue {
 
     fn has_room(&self, buffer: &[u8]) -> Result<()> {
         if buffer.len() < self.longest()? {
-            return Err(ErrorKind::MessageTooLong.into());
+            let error = Error::from(ErrorKind::MessageTooLong);
+            return Err(error.during(RECEIVE, self.name()));
         }
         Ok(())
     }
@@ -331,7 +345,7 @@ impl Queue {
     pub fn receive_timeout(&self, timeout: Duration) -> Result<Message> {
         match self.raw.receive(Some(nanoseconds(timeout))) {
             Ok(message) => Ok(message.into()),
-            Err(code) => Err(timed_out(code.into())),
+            Err(code) => Err(timed_out(self.failed(RECEIVE)(code))),
         }
     }
 
@@ -345,7 +359,41 @@ impl Queue {
         match self.raw.receive(Some(0)) {
             Ok(message) => Ok(Some(message.into())),
             Err(raw::ErrorCode::Busy) => Ok(None),
-            Err(code) => Err(code.into()),
+            Err(code) => Err(self.failed(RECEIVE)(code)),
+        }
+    }
+
+    /// Makes the error of an operation.
+    fn failed(&self, operation: &'static str) -> impl FnOnce(raw::ErrorCode) -> Error {
+        move |code| Error::from(code).during(operation, self.raw.name())
+    }
+
+    /// As [`send`](Self::send), as a [future](crate::future). It sends when it ends: dropped
+    /// before that it has sent nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send) and [`subscribe_writable`](Self::subscribe_writable).
+    pub async fn send_async(&self, payload: &[u8], priority: u32) -> Result<()> {
+        while !self.try_send(payload, priority)? {
+            self.subscribe_writable()?.await;
+        }
+        Ok(())
+    }
+
+    /// As [`receive`](Self::receive), as a [future](crate::future). It takes a message when it
+    /// ends: dropped before that it has taken none.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_receive`](Self::try_receive) and
+    /// [`subscribe_readable`](Self::subscribe_readable).
+    pub async fn receive_async(&self) -> Result<Message> {
+        loop {
+            if let Some(message) = self.try_receive()? {
+                return Ok(message);
+            }
+            self.subscribe_readable()?.await;
         }
     }
 
@@ -391,7 +439,8 @@ impl Queue {
         &self,
         messages: impl IntoIterator<Item = (&'a [u8], u32)>,
     ) -> Result<usize> {
-        Ok(self.send_all(&batch(messages), None)?)
+        let sent = self.send_all(&batch(messages), None);
+        sent.map_err(self.failed(SEND))
     }
 
     /// As [`send_batch`](Self::send_batch), waiting at most for this long in all.
@@ -406,7 +455,7 @@ impl Queue {
         timeout: Duration,
     ) -> Result<usize> {
         let sent = self.send_all(&batch(messages), Some(nanoseconds(timeout)));
-        sent.map_err(|code| timed_out(code.into()))
+        sent.map_err(|code| timed_out(self.failed(SEND)(code)))
     }
 
     /// As [`send_batch`](Self::send_batch), as many as the queue has room for, which may be
@@ -422,7 +471,7 @@ impl Queue {
     ) -> Result<usize> {
         match self.send_all(&batch(messages), Some(0)) {
             Err(raw::ErrorCode::Busy) => Ok(0),
-            sent => Ok(sent?),
+            sent => sent.map_err(self.failed(SEND)),
         }
     }
 
@@ -464,7 +513,8 @@ impl Queue {
     ///
     /// As [`receive`](Self::receive).
     pub fn receive_batch(&self, max: u32) -> Result<Vec<Message>> {
-        Ok(self.receive_up_to(max, None)?)
+        let received = self.receive_up_to(max, None);
+        received.map_err(self.failed(RECEIVE))
     }
 
     /// As [`receive_batch`](Self::receive_batch), waiting at most for this long.
@@ -474,7 +524,7 @@ impl Queue {
     /// As [`receive_timeout`](Self::receive_timeout).
     pub fn receive_batch_timeout(&self, max: u32, timeout: Duration) -> Result<Vec<Message>> {
         let received = self.receive_up_to(max, Some(nanoseconds(timeout)));
-        received.map_err(|code| timed_out(code.into()))
+        received.map_err(|code| timed_out(self.failed(RECEIVE)(code)))
     }
 
     /// As [`receive_batch`](Self::receive_batch), what is there, which may be none. Does not
@@ -486,7 +536,7 @@ impl Queue {
     pub fn try_receive_batch(&self, max: u32) -> Result<Vec<Message>> {
         match self.receive_up_to(max, Some(0)) {
             Err(raw::ErrorCode::Busy) => Ok(Vec::new()),
-            received => Ok(received?),
+            received => received.map_err(self.failed(RECEIVE)),
         }
     }
 
@@ -516,7 +566,8 @@ impl Queue {
     ///
     /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
     pub fn subscribe_readable(&self) -> Result<Pollable> {
-        Ok(Pollable::new(self.raw.subscribe_readable()?))
+        let raw = self.raw.subscribe_readable();
+        raw.map(Pollable::new).map_err(self.failed(SUBSCRIBE))
     }
 
     /// Something to [poll](crate::poll) that is ready while the queue has room for a message.
@@ -526,7 +577,8 @@ impl Queue {
     ///
     /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
     pub fn subscribe_writable(&self) -> Result<Pollable> {
-        Ok(Pollable::new(self.raw.subscribe_writable()?))
+        let raw = self.raw.subscribe_writable();
+        raw.map(Pollable::new).map_err(self.failed(SUBSCRIBE))
     }
 
     /// Asks to be told, once, when a message arrives in the empty queue and nobody waits to
@@ -538,7 +590,8 @@ impl Queue {
     /// [`Busy`](crate::ErrorKind::Busy) if it is taken: a queue has one registration in the whole
     /// system.
     pub fn request_notification(&self) -> Result<Notification> {
-        let raw = self.raw.request_notification()?;
+        let raw = self.raw.request_notification();
+        let raw = raw.map_err(self.failed("request a notification of queue"))?;
         Ok(Notification { raw })
     }
 }
@@ -655,7 +708,8 @@ impl QueueOptions {
             self.mode,
             self.access.into(),
             self.limits.map(Into::into),
-        )?;
+        );
+        let raw = raw.map_err(|code| Error::from(code).during("open queue", name))?;
         Ok(Queue::new(raw))
     }
 
@@ -668,7 +722,8 @@ impl QueueOptions {
     /// As [`open`](Self::open).
     pub fn create_unique(&self, prefix: &str) -> Result<Queue> {
         let limits = self.limits.map(Into::into);
-        let raw = raw::Queue::create_unique(prefix, self.mode, limits)?;
+        let raw = raw::Queue::create_unique(prefix, self.mode, limits)
+            .map_err(|code| Error::from(code).during("create queue", prefix))?;
         Ok(Queue::new(raw))
     }
 }

@@ -1,4 +1,8 @@
+use std::time::Duration;
+
+use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll as raw;
+use crate::time::nanoseconds;
 
 /// Something to wait for: it is ready, or will be.
 ///
@@ -15,6 +19,11 @@ pub struct Pollable {
 impl Pollable {
     pub(crate) fn new(raw: raw::Pollable) -> Self {
         Self { raw }
+    }
+
+    /// A timer: it is ready once this long has passed, from now on.
+    pub fn after(duration: Duration) -> Self {
+        Self::new(monotonic_clock::subscribe_duration(nanoseconds(duration)))
     }
 
     /// Whether it is ready now. Does not wait.
@@ -61,4 +70,30 @@ pub fn poll(pollables: &[&Pollable]) -> Vec<usize> {
     let raw: Vec<_> = pollables.iter().map(|pollable| &pollable.raw).collect();
     let ready = raw::poll(&raw);
     ready.into_iter().map(|index| index as usize).collect()
+}
+
+/// As [`poll`], at most for this long; the indices are none if the time elapsed first.
+/// Similar to `poll` in POSIX.
+///
+/// ```no_run
+/// # use posix_ipc_guest::{Access, Queue, Semaphore, poll_timeout};
+/// # use std::time::Duration;
+/// # fn main() -> posix_ipc_guest::Result<()> {
+/// let (jobs, stop) = (Queue::open("/jobs", Access::Read)?, Semaphore::open("/stop")?);
+/// let (job, stopped) = (jobs.subscribe_readable()?, stop.subscribe()?);
+/// match poll_timeout(&[&job, &stopped], Duration::from_secs(5))[..] {
+///     [] => println!("nothing for five seconds"),
+///     [0, ..] => println!("{:?}", jobs.try_receive()?),
+///     _ => println!("stopped"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "only the indices tell which are ready"]
+pub fn poll_timeout(pollables: &[&Pollable], timeout: Duration) -> Vec<usize> {
+    let timer = Pollable::after(timeout);
+    let all: Vec<_> = pollables.iter().copied().chain([&timer]).collect();
+    let mut ready = poll(&all);
+    ready.retain(|&index| index < pollables.len());
+    ready
 }

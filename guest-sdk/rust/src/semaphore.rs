@@ -7,7 +7,7 @@ use crate::direct;
 use crate::mapping::PROBE;
 use crate::options::{Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
-use crate::{Access, Mapping, Pollable, Result};
+use crate::{Access, Error, Mapping, Pollable, Result};
 
 #[cfg(feature = "atomics")]
 mod page;
@@ -69,7 +69,7 @@ impl Semaphore {
     /// [`NotPermitted`](crate::ErrorKind::NotPermitted) if the host does not let the guest unlink
     /// it.
     pub fn unlink(name: &str) -> Result<()> {
-        Ok(raw::unlink(name)?)
+        raw::unlink(name).map_err(|code| Error::from(code).during("unlink semaphore", name))
     }
 
     /// The name under which the guest knows it.
@@ -95,7 +95,9 @@ impl Semaphore {
         if let Some(page) = &self.page {
             return Ok(page.value());
         }
-        Ok(self.raw.value()?)
+        self.raw
+            .value()
+            .map_err(self.failed("read the value of semaphore"))
     }
 
     /// Takes one, waiting until there is one. Similar to `sem_wait` in POSIX.
@@ -108,7 +110,9 @@ impl Semaphore {
         if self.take() == Some(true) {
             return Ok(());
         }
-        Ok(self.raw.acquire(None)?)
+        self.raw
+            .acquire(None)
+            .map_err(self.failed("acquire semaphore"))
     }
 
     /// Takes one, waiting at most for this long. Similar to `sem_timedwait` in POSIX, on the
@@ -123,7 +127,20 @@ impl Semaphore {
             return Ok(());
         }
         let result = self.raw.acquire(Some(nanoseconds(timeout)));
-        result.map_err(|code| timed_out(code.into()))
+        result.map_err(|code| timed_out(self.failed("acquire semaphore")(code)))
+    }
+
+    /// As [`acquire`](Self::acquire), as a [future](crate::future). It takes one when it ends:
+    /// dropped before that it has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire) and [`subscribe`](Self::subscribe).
+    pub async fn acquire_async(&self) -> Result<()> {
+        while !self.try_acquire()? {
+            self.subscribe()?.await;
+        }
+        Ok(())
     }
 
     /// Takes one if there is one, and says whether it did. Does not wait. Similar to
@@ -141,7 +158,7 @@ impl Semaphore {
         match self.raw.try_acquire() {
             Ok(()) => Ok(true),
             Err(raw::ErrorCode::Busy) => Ok(false),
-            Err(code) => Err(code.into()),
+            Err(code) => Err(self.failed("acquire semaphore")(code)),
         }
     }
 
@@ -164,7 +181,12 @@ impl Semaphore {
         if direct::release(self.number) {
             return Ok(());
         }
-        Ok(self.raw.release()?)
+        self.raw.release().map_err(self.failed("release semaphore"))
+    }
+
+    /// Makes the error of an operation.
+    fn failed(&self, operation: &'static str) -> impl FnOnce(raw::ErrorCode) -> Error {
+        move |code| Error::from(code).during(operation, self.raw.name())
     }
 
     /// Takes one in a faster way than by a method of the handle, and says whether there was
@@ -234,7 +256,9 @@ impl Semaphore {
     ///
     /// [`Quota`](crate::ErrorKind::Quota) if the guest holds as many handles as the host allows.
     pub fn subscribe(&self) -> Result<Pollable> {
-        Ok(Pollable::new(self.raw.subscribe()?))
+        let raw = self.raw.subscribe();
+        raw.map(Pollable::new)
+            .map_err(self.failed("subscribe to semaphore"))
     }
 
     /// Maps the page that holds the semaphore. Its layout is that of `sem_t` in the
@@ -245,7 +269,8 @@ impl Semaphore {
     /// [`NotPermitted`](crate::ErrorKind::NotPermitted) if the host has not granted mapping,
     /// [`Unsupported`](crate::ErrorKind::Unsupported) if it has no mappings here.
     pub fn map(&self) -> Result<Mapping> {
-        Ok(Mapping::new(self.raw.map(PROBE)?, Access::ReadWrite))
+        let raw = self.raw.map(PROBE).map_err(self.failed("map semaphore"))?;
+        Ok(Mapping::new(raw, Access::ReadWrite))
     }
 }
 
@@ -366,7 +391,8 @@ impl SemaphoreOptions {
     /// [`Invalid`](crate::ErrorKind::Invalid) if the name is malformed or the value above its
     /// [maximum](crate::limits::semaphore_value_max).
     pub fn open(&self, name: &str) -> Result<Semaphore> {
-        let raw = raw::Semaphore::open(name, self.create.flags(), self.mode, self.value)?;
+        let raw = raw::Semaphore::open(name, self.create.flags(), self.mode, self.value)
+            .map_err(|code| Error::from(code).during("open semaphore", name))?;
         Ok(Semaphore::new(raw, self))
     }
 
@@ -377,7 +403,8 @@ impl SemaphoreOptions {
     ///
     /// As [`open`](Self::open).
     pub fn create_unique(&self, prefix: &str) -> Result<Semaphore> {
-        let raw = raw::Semaphore::create_unique(prefix, self.mode, self.value)?;
+        let raw = raw::Semaphore::create_unique(prefix, self.mode, self.value)
+            .map_err(|code| Error::from(code).during("create semaphore", prefix))?;
         Ok(Semaphore::new(raw, self))
     }
 }

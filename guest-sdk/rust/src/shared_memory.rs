@@ -8,7 +8,12 @@ use crate::direct;
 use crate::mapping::PROBE;
 use crate::options::{Access, Create, DEFAULT_MODE};
 use crate::time::{nanoseconds, timed_out};
-use crate::{ErrorKind, Mapping, Result};
+use crate::{Error, ErrorKind, Mapping, Result};
+
+/// Operations, as errors name them.
+const READ: &str = "read from segment";
+const CHANGE: &str = "change a word of segment";
+const WAIT: &str = "wait for a word of segment";
 
 mod read_into;
 
@@ -75,7 +80,7 @@ impl Segment {
     /// [`NotPermitted`](ErrorKind::NotPermitted) if the host does not let the guest unlink
     /// it.
     pub fn unlink(name: &str) -> Result<()> {
-        Ok(raw::unlink(name)?)
+        raw::unlink(name).map_err(|code| Error::from(code).during("unlink segment", name))
     }
 
     /// The name under which the guest knows it.
@@ -90,7 +95,9 @@ impl Segment {
     ///
     /// Fails only if the host cannot reach it any more.
     pub fn mode(&self) -> Result<u32> {
-        Ok(self.raw.mode()?)
+        self.raw
+            .mode()
+            .map_err(self.failed("read the mode of segment"))
     }
 
     /// The size in bytes, which a peer may change. Similar to `fstat` in POSIX.
@@ -99,7 +106,9 @@ impl Segment {
     ///
     /// Fails only if the host cannot reach it any more.
     pub fn size(&self) -> Result<u64> {
-        Ok(self.raw.size()?)
+        self.raw
+            .size()
+            .map_err(self.failed("read the size of segment"))
     }
 
     /// Sets the size in bytes. New bytes are zero. Similar to `ftruncate` in POSIX.
@@ -110,7 +119,7 @@ impl Segment {
     /// it, [`Quota`](ErrorKind::Quota) or [`NoSpace`](ErrorKind::NoSpace) if it would be too
     /// large.
     pub fn resize(&self, size: u64) -> Result<()> {
-        Ok(self.raw.resize(size)?)
+        self.raw.resize(size).map_err(self.failed("resize segment"))
     }
 
     /// Copies up to `length` bytes out of the object: fewer where it ends, none at or past
@@ -121,7 +130,8 @@ impl Segment {
     ///
     /// [`Closed`](ErrorKind::Closed) if the object is gone.
     pub fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        Ok(self.raw.read(offset, length as u64)?)
+        let bytes = self.raw.read(offset, length as u64);
+        bytes.map_err(self.failed(READ))
     }
 
     /// As [`read`](Self::read), into memory that is there already, and returns how many
@@ -147,7 +157,7 @@ impl Segment {
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
                     DIRECT.store(false, Relaxed);
                 }
-                result => return result,
+                result => return result.map_err(|error| error.during(READ, self.name())),
             }
         }
         let bytes = self.read(offset, buffer.len())?;
@@ -167,10 +177,11 @@ impl Segment {
         while filled < buffer.len() {
             let offset = offset
                 .checked_add(filled as u64)
-                .ok_or(ErrorKind::Invalid)?;
+                .ok_or_else(|| Error::from(ErrorKind::Invalid).during(READ, self.name()))?;
             let count = self.read_into(offset, &mut buffer[filled..])?;
             if count == 0 {
-                return Err(ErrorKind::Truncated.into());
+                let error = Error::from(ErrorKind::Truncated);
+                return Err(error.during(READ, self.name()));
             }
             filled += count;
         }
@@ -189,7 +200,13 @@ impl Segment {
         if direct::write(self.number, offset, data) {
             return Ok(());
         }
-        Ok(self.raw.write(offset, data)?)
+        let written = self.raw.write(offset, data);
+        written.map_err(self.failed("write to segment"))
+    }
+
+    /// Makes the error of an operation.
+    fn failed(&self, operation: &'static str) -> impl FnOnce(raw::ErrorCode) -> Error {
+        move |code| Error::from(code).during(operation, self.raw.name())
     }
 
     /// The 32-bit word at an offset that is a multiple of 4, for atomic operations.
@@ -218,7 +235,8 @@ impl Segment {
     /// [`Truncated`](ErrorKind::Truncated) if the object ends before the mapping does,
     /// [`NoSpace`](ErrorKind::NoSpace) if the guest's address range is full.
     pub fn map(&self, offset: u64, length: u64, access: Access) -> Result<Mapping> {
-        let raw = self.raw.map(PROBE, offset, length, access.into())?;
+        let raw = self.raw.map(PROBE, offset, length, access.into());
+        let raw = raw.map_err(self.failed("map segment"))?;
         Ok(Mapping::new(raw, access))
     }
 
@@ -284,12 +302,14 @@ macro_rules! shared_word {
 
             /// Reads the word. Similar to `atomic_load` in C11.
             pub fn load(&self) -> Result<$word> {
-                Ok(self.segment.raw.$load(self.offset)?)
+                let value = self.segment.raw.$load(self.offset);
+                value.map_err(self.segment.failed("load a word of segment"))
             }
 
             /// Writes the word. Similar to `atomic_store` in C11.
             pub fn store(&self, value: $word) -> Result<()> {
-                Ok(self.segment.raw.$store(self.offset, value)?)
+                let stored = self.segment.raw.$store(self.offset, value);
+                stored.map_err(self.segment.failed("store a word of segment"))
             }
 
             /// Writes the word and returns its previous value. Similar to `atomic_exchange`
@@ -336,7 +356,8 @@ macro_rules! shared_word {
                 current: $word,
                 new: $word,
             ) -> Result<Result<$word, $word>> {
-                let previous = self.segment.raw.$compare_exchange(self.offset, current, new)?;
+                let previous = self.segment.raw.$compare_exchange(self.offset, current, new);
+                let previous = previous.map_err(self.segment.failed(CHANGE))?;
                 Ok(if previous == current {
                     Ok(previous)
                 } else {
@@ -345,7 +366,8 @@ macro_rules! shared_word {
             }
 
             fn modify(&self, operation: raw::AtomicOperation, operand: $word) -> Result<$word> {
-                Ok(self.segment.raw.$rmw(self.offset, operation, operand)?)
+                let previous = self.segment.raw.$rmw(self.offset, operation, operand);
+                previous.map_err(self.segment.failed(CHANGE))
             }
         }
     };
@@ -369,7 +391,9 @@ impl SharedU32<'_> {
     ///
     /// [`Cancelled`](ErrorKind::Cancelled) if the host ends the wait.
     pub fn wait(&self, expected: u32) -> Result<WaitOutcome> {
-        Ok(self.segment.raw.wait(self.offset, expected, None)?.into())
+        let outcome = self.segment.raw.wait(self.offset, expected, None);
+        let outcome = outcome.map_err(self.segment.failed(WAIT))?;
+        Ok(outcome.into())
     }
 
     /// As [`wait`](Self::wait), at most for this long.
@@ -382,7 +406,7 @@ impl SharedU32<'_> {
         let timeout = Some(nanoseconds(timeout));
         match self.segment.raw.wait(self.offset, expected, timeout) {
             Ok(outcome) => Ok(outcome.into()),
-            Err(code) => Err(timed_out(code.into())),
+            Err(code) => Err(timed_out(self.segment.failed(WAIT)(code))),
         }
     }
 
@@ -391,7 +415,8 @@ impl SharedU32<'_> {
     /// not asleep at this very moment is not woken, and goes by what the word holds. Similar
     /// to `FUTEX_WAKE` of `futex` on Linux.
     pub fn notify(&self, count: u32) -> Result<u32> {
-        Ok(self.segment.raw.notify(self.offset, count)?)
+        let woken = self.segment.raw.notify(self.offset, count);
+        woken.map_err(self.segment.failed("notify waiters of segment"))
     }
 }
 
@@ -479,7 +504,8 @@ impl SegmentOptions {
             self.mode,
             self.size,
             self.access.into(),
-        )?;
+        );
+        let raw = raw.map_err(|code| Error::from(code).during("open segment", name))?;
         Ok(Segment::new(raw))
     }
 
@@ -491,7 +517,8 @@ impl SegmentOptions {
     ///
     /// As [`open`](Self::open).
     pub fn create_unique(&self, prefix: &str) -> Result<Segment> {
-        let raw = raw::Segment::create_unique(prefix, self.mode, self.size.unwrap_or(0))?;
+        let raw = raw::Segment::create_unique(prefix, self.mode, self.size.unwrap_or(0))
+            .map_err(|code| Error::from(code).during("create segment", prefix))?;
         Ok(Segment::new(raw))
     }
 }

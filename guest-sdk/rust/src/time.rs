@@ -12,7 +12,7 @@ pub(crate) fn nanoseconds(timeout: Duration) -> u64 {
 /// look for both.
 pub(crate) fn timed_out(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Busy => ErrorKind::TimedOut.into(),
+        ErrorKind::Busy => error.with_kind(ErrorKind::TimedOut),
         _ => error,
     }
 }
