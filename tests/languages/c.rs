@@ -371,6 +371,47 @@ fn what_is_not_granted_is_denied() {
     assert!(log.contains("--sem /gate,"), "{log}");
 }
 
+/// The linker leaves out what a program does not call, and must not leave out what the library
+/// calls in its place.
+#[test]
+fn programs_that_call_little_are_whole() {
+    let calls = [
+        (
+            "time.h",
+            "struct timespec time; clock_gettime(CLOCK_MONOTONIC, &time)",
+        ),
+        (
+            "time.h",
+            "struct timespec time = {0}; nanosleep(&time, NULL)",
+        ),
+        ("poll.h", "poll(NULL, 0, 0)"),
+        ("sched.h", "sched_yield()"),
+        ("unistd.h", "char byte; read(0, &byte, 0)"),
+        ("unistd.h", "sysconf(_SC_PAGESIZE)"),
+        ("unistd.h", "ftruncate(7, 0)"),
+        ("fcntl.h", "posix_fallocate(7, 0, 1)"),
+        ("sys/stat.h", "struct stat status; fstat(0, &status)"),
+        (
+            "semaphore.h",
+            "sem_t gate; sem_init(&gate, 0, 1); sem_wait(&gate)",
+        ),
+        ("mqueue.h", "mq_close(0)"),
+        ("sys/mman.h", "munmap(NULL, 0)"),
+    ];
+    for (place, (header, call)) in calls.into_iter().enumerate() {
+        let text = format!(
+            "#include <stdio.h>\n#include <{header}>\n\
+             int main(void) {{ {call}; printf(\"whole\\n\"); return 0; }}\n"
+        );
+        let source = scratch_file(&format!("little/{place}.c"), &text);
+        let Some(guest) = guest_c(&source) else {
+            return;
+        };
+        let output = guest.start_with([""; 0], [""; 0]).output();
+        assert_eq!(output, "whole\n", "{call}");
+    }
+}
+
 #[test]
 fn the_library_takes_no_name_that_a_program_may_have() {
     // Building a guest builds the library.

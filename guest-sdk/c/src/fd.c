@@ -10,6 +10,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+off_t __wasilibc_tell(int);
+WRAPS(fd, (void *)read, (void *)write, (void *)readv, (void *)writev, (void *)pread, (void *)pwrite,
+	(void *)close, (void *)lseek, (void *)ftruncate, (void *)fstat, (void *)fcntl, (void *)fsync,
+	(void *)fdatasync, (void *)posix_fallocate, (void *)__wasilibc_tell, (void *)sysconf);
+
 /* Far above what the C library counts up to. */
 #define FIRST_NUMBER 0x40000000
 

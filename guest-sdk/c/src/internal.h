@@ -16,6 +16,13 @@
 /* The linker knows the library's own functions by names that no program may have. */
 #define INTERNAL(name) __asm__("__posix_ipc_" #name) __attribute__((__visibility__("hidden")))
 
+/* Where a function of this library takes the place of the C library's (--wrap), the linker loads
+ * the latter only if something calls it by its own name, and makes a broken program otherwise.
+ * This is such a thing, in each file that has such functions. Nothing uses it. */
+#define WRAPS(file, ...) \
+	extern void *const loaded[] __asm__("__posix_ipc_loaded_by_" #file); \
+	void *const loaded[] = {__VA_ARGS__}
+
 typedef posix_ipc_types_error_code_t ipc_error;
 
 /* ---- error.c ------------------------------------------------------------------------ */
@@ -90,7 +97,8 @@ int request_notification(struct descriptor *, const struct sigevent *) INTERNAL(
 void cancel_notification(struct descriptor *) INTERNAL(cancel_notification);
 /* Runs what is to be run for the notifications that have arrived. */
 void deliver(void) INTERNAL(deliver);
-size_t notification_count(void) INTERNAL(notification_count);
+extern size_t registrations_made INTERNAL(registrations_made);
+static inline size_t notification_count(void) { return registrations_made; }
 /* A pollable for each registration; as many as fit. */
 size_t notification_pollables(int32_t *handles, size_t room) INTERNAL(notification_pollables);
 
@@ -100,7 +108,9 @@ size_t notification_pollables(int32_t *handles, size_t room) INTERNAL(notificati
 #define PROBE (posix_ipc_list_u8_t){(uint8_t *)"", 1}
 
 /* Whether an address is beyond the guest's own memory. */
-bool is_mapped(const void *address) INTERNAL(is_mapped);
+static inline bool is_mapped(const void *address) {
+	return (uintptr_t)address / 65536 >= __builtin_wasm_memory_size(0);
+}
 char *mapping_address(posix_ipc_mappings_own_mapping_t) INTERNAL(mapping_address);
 /* The bytes, or a copy if they lie in a mapping: `copy` is to be freed in any case. NULL
  * with errno set if there is no memory for it. */
@@ -127,6 +137,8 @@ void meet(void) INTERNAL(meet);
 /* Where in an object an address is that is mapped for sharing and writing, if it is. */
 struct segment *shared_at(const void *address, size_t length, uint64_t *offset) INTERNAL(shared_at);
 uint32_t page_size(void) INTERNAL(page_size);
+/* How many mappings of shared memory are copies, which have something to meet. */
+extern size_t copied_mappings INTERNAL(copied_mappings);
 
 /* ---- fd.c --------------------------------------------------------------------------- */
 

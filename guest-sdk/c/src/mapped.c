@@ -8,9 +8,7 @@
 #include <string.h>
 #include <wasm_simd128.h>
 
-bool is_mapped(const void *address) {
-	return (uintptr_t)address / 65536 >= __builtin_wasm_memory_size(0);
-}
+WRAPS(mapped, (void *)memcpy, (void *)memmove, (void *)memset);
 
 char *mapping_address(posix_ipc_mappings_own_mapping_t mapping) {
 	return (char *)(uintptr_t)posix_ipc_mappings_method_mapping_address(posix_ipc_mappings_borrow_mapping(mapping));

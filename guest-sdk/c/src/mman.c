@@ -19,6 +19,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+WRAPS(mman, (void *)_Exit);
+
 typedef posix_ipc_shared_memory_borrow_segment_t segment_handle;
 
 /* Memory of this library that mappings lie in; more than one once a mapping was split. */
@@ -40,6 +42,7 @@ struct mapping {
 };
 
 static struct mapping *mappings;
+size_t copied_mappings;
 
 /* The host copies at least this much with one call. */
 #define LONGEST_READ (1u << 20)
@@ -61,6 +64,10 @@ static char *common_of(const struct mapping *m) {
 
 static bool is_host_mapping(const struct mapping *m) {
 	return m->block->is_host_mapping;
+}
+
+static bool is_copy(const struct mapping *m) {
+	return m->segment && !is_host_mapping(m);
 }
 
 static bool pushes(const struct mapping *m) {
@@ -222,7 +229,7 @@ static bool pull_mapping(const struct mapping *m) {
 
 void pull(void) {
 	for (struct mapping *m = mappings; m; m = m->next)
-		if (m->segment && !is_host_mapping(m))
+		if (is_copy(m))
 			pull_mapping(m);
 }
 
@@ -364,7 +371,7 @@ void *mmap(void *hint, size_t length, int protection, int flags, int number, off
 		errno = failure;
 		return MAP_FAILED;
 	}
-	if (m->segment && !is_host_mapping(m)) {
+	if (is_copy(m)) {
 		push(); /* of other mappings of the same object */
 		if (!pull_mapping(m)) {
 			discard(m);
@@ -379,6 +386,7 @@ void *mmap(void *hint, size_t length, int protection, int flags, int number, off
 	}
 	m->next = mappings;
 	mappings = m;
+	copied_mappings += is_copy(m);
 	return memory_of(m);
 }
 
@@ -400,6 +408,7 @@ static bool split_at(const char *address) {
 		rest->block->uses++;
 		if (rest->segment)
 			rest->segment->uses++;
+		copied_mappings += is_copy(rest);
 		m->next = rest;
 	}
 	return true;
@@ -437,6 +446,7 @@ int munmap(void *start, size_t length) {
 		struct mapping *m = *at;
 		if (within(m, start, length)) {
 			*at = m->next;
+			copied_mappings -= is_copy(m);
 			discard(m);
 		} else {
 			at = &m->next;

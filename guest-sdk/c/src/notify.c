@@ -11,7 +11,7 @@ struct registration {
 };
 
 static struct registration *registrations;
-static size_t registered;
+size_t registrations_made;
 
 static posix_ipc_message_queue_borrow_notification_t borrowed(const struct registration *r) {
 	return posix_ipc_message_queue_borrow_notification(r->handle);
@@ -23,7 +23,7 @@ static void forget(struct registration *registration) {
 			*at = registration->next;
 			break;
 		}
-	registered--;
+	registrations_made--;
 	registration->owner->registration = NULL;
 	posix_ipc_message_queue_notification_drop_own(registration->handle);
 	free(registration);
@@ -62,7 +62,7 @@ int request_notification(struct descriptor *descriptor, const struct sigevent *e
 	registration->event = *event;
 	registration->next = registrations;
 	registrations = registration;
-	registered++;
+	registrations_made++;
 	descriptor->registration = registration;
 	return 0;
 }
@@ -70,10 +70,6 @@ int request_notification(struct descriptor *descriptor, const struct sigevent *e
 void cancel_notification(struct descriptor *descriptor) {
 	if (descriptor->registration)
 		forget(descriptor->registration);
-}
-
-size_t notification_count(void) {
-	return registered;
 }
 
 size_t notification_pollables(int32_t *handles, size_t room) {
@@ -105,7 +101,7 @@ void deliver(void) {
 		return;
 	busy = true;
 	struct registration *r;
-	while (registered && (r = delivered())) {
+	while (registrations_made && (r = delivered())) {
 		struct sigevent event = r->event;
 		forget(r);
 		int before = errno;

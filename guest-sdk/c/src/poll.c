@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <wasi/wasip2.h>
 
+WRAPS(poll, (void *)poll);
+
 /* How long others wait while one of the two kinds is waited for. */
 #define SLICE 5
 

@@ -114,6 +114,15 @@ static bool give_to_page(uint64_t *page) {
 	return false;
 }
 
+/* The page of a semaphore, if there is nothing to do but to change its value: no copies of
+ * shared memory to meet, no notifications to look for. */
+static inline uint64_t *page_alone(const sem_t *public) {
+	const struct semaphore *semaphore = (const struct semaphore *)public;
+	if (copied_mappings > 0 || is_mapped(public) || semaphore->magic != NAMED || notification_count() > 0)
+		return NULL;
+	return semaphore->page;
+}
+
 static bool acquire_named(void *object, uint64_t *timeout, ipc_error *error) {
 	struct semaphore *semaphore = object;
 	return (semaphore->page && take_from_page(semaphore->page))
@@ -325,6 +334,9 @@ static int acquire(sem_t *public, uint64_t limit, int late) {
 }
 
 static int acquire_and_meet(sem_t *public, uint64_t limit, int late) {
+	uint64_t *page = page_alone(public);
+	if (page && take_from_page(page))
+		return 0;
 	push();
 	int number = acquire(public, limit, late);
 	pull();
@@ -355,6 +367,9 @@ int sem_post(sem_t *public) {
 	struct shared at;
 	ipc_error error;
 	bool done = true;
+	uint64_t *page = page_alone(public);
+	if (page && give_to_page(page))
+		return 0;
 	push();
 	switch (kind_of(public, &at)) {
 	case IS_NAMED:
