@@ -18,7 +18,8 @@
 //! Reading, writing, sending and receiving by an open handle are not told of, nor waits.
 
 use crate::error::ErrorCode;
-use crate::grant::{Kind, Right};
+use crate::grant::Right;
+use crate::name::{Kind, Name};
 use std::fmt;
 
 /// One decision.
@@ -38,7 +39,7 @@ pub struct AuditEvent<'a> {
     /// What the guest said of a unique name: how it starts.
     pub prefix: Option<&'a str>,
     /// The name that the system was given, if the guest's is granted.
-    pub host_name: Option<&'a str>,
+    pub host_name: Option<&'a Name>,
     /// The rights that it took, or would have.
     pub rights: &'a [Right],
     /// Whether the guest itself created what it resized or unlinked, or nobody's object
@@ -46,14 +47,14 @@ pub struct AuditEvent<'a> {
     pub created_by_guest: bool,
     /// What was decided.
     pub decision: Decision,
-    /// What the guest was told, if it was not done.
+    /// The error that the guest got, if it was not done.
     pub error: Option<&'a ErrorCode>,
 }
 
 impl AuditEvent<'_> {
     /// The error by its name in POSIX, such as `ENOENT`.
     pub fn errno(&self) -> Option<&'static str> {
-        self.error.map(errno)
+        self.error.map(ErrorCode::errno)
     }
 }
 
@@ -109,6 +110,7 @@ impl fmt::Display for Operation {
 
 /// What was decided about an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Decision {
     /// It was left to the system, which may have refused it.
     Allowed,
@@ -132,29 +134,5 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
-    }
-}
-
-/// As the C library for guests says it, but of opening and unlinking too: what is not
-/// granted is `EPERM`, and `EACCES` is what the system says.
-fn errno(error: &ErrorCode) -> &'static str {
-    match error {
-        ErrorCode::NotPermitted => "EPERM",
-        ErrorCode::Access => "EACCES",
-        ErrorCode::Exists => "EEXIST",
-        ErrorCode::NoEntry => "ENOENT",
-        ErrorCode::Busy => "EAGAIN",
-        ErrorCode::TimedOut => "ETIMEDOUT",
-        ErrorCode::Cancelled => "ECANCELED",
-        ErrorCode::Invalid => "EINVAL",
-        ErrorCode::NameTooLong => "ENAMETOOLONG",
-        ErrorCode::MessageTooLong => "EMSGSIZE",
-        ErrorCode::Overflow => "EOVERFLOW",
-        ErrorCode::NoSpace => "ENOSPC",
-        ErrorCode::Quota => "EDQUOT",
-        ErrorCode::Closed => "EBADF",
-        ErrorCode::Truncated => "EFAULT",
-        ErrorCode::Unsupported => "ENOTSUP",
-        ErrorCode::Other(_) => "EIO",
     }
 }

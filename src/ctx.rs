@@ -11,14 +11,15 @@ mod undo;
 pub(crate) use access::{AccessRequest, RightState};
 pub(crate) use created::{Charge, OpenCharge};
 pub use limiter::limit_store;
-pub(crate) use permit::Permit;
+pub(crate) use permit::{Lookup, Permit};
 pub(crate) use undo::Held;
 
 use crate::audit::{AuditEvent, Operation};
 use crate::error::{Error, ErrorCode};
-use crate::grant::{Grant, GrantError, Grants, Kind, PrivateNamespace, Right};
+use crate::grant::{Grant, GrantError, Grants, PrivateNamespace, Right};
 use crate::ledger::{GuestLedger, Ledger, LedgerDir};
 use crate::mappings::{Mappings, OpenMappings};
+use crate::name::Name;
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
 use crate::sys::limits::Refusal;
 use crate::sys::semaphore::Semaphore;
@@ -245,7 +246,7 @@ impl IpcCtx {
     pub(crate) fn undo(
         &mut self,
         semaphore: &Arc<Semaphore>,
-        host_name: &str,
+        host_name: &Name,
         charge: Option<&Arc<Charge>>,
         taken: Reservation,
     ) -> Arc<Held> {
@@ -284,9 +285,10 @@ impl IpcCtx {
     }
 
     /// Takes a pollable of an object from the guest's quota.
-    pub(crate) fn reserve_pollable(&self, kind: Kind, name: &str) -> Result<Reservation, Error> {
+    pub(crate) fn reserve_pollable(&self, permit: &Permit) -> Result<Reservation, Error> {
         let taken = self.reserve(Resource::Pollables, 1);
-        self.audited_limit(AccessRequest::new(Operation::Subscribe, kind, name), taken)
+        let request = AccessRequest::new(Operation::Subscribe, permit.target());
+        self.audited_limit(request, taken)
     }
 
     /// Takes one object from the guest's quota and from its grant's own limit.
@@ -310,9 +312,10 @@ impl IpcCtx {
 
     /// The guest's answer to a call on one of its objects that the system has refused. If
     /// that was for a limit of the system's, the log says which.
-    pub(crate) fn refused(&self, kind: Kind, permit: &Permit, refusal: Refusal) -> Error {
+    pub(crate) fn refused(&self, permit: &Permit, refusal: Refusal) -> Error {
         if let Some(limit) = &refusal.limit {
-            let name = permit.guest_name.escape_debug();
+            let kind = permit.guest_name.kind();
+            let name = permit.guest_name.as_str().escape_debug();
             self.log_limit(&format!("the system refuses {kind}:{name}: {limit}"));
         }
         refusal.errno.into()
@@ -354,15 +357,9 @@ impl IpcCtx {
     }
 
     /// The guest's answer to a request beyond a limit of its grant, which is logged.
-    pub(crate) fn over_grant(
-        &self,
-        kind: Kind,
-        permit: &Permit,
-        option: &str,
-        max: u64,
-        asked: u64,
-    ) -> Error {
-        let name = permit.guest_name.escape_debug();
+    pub(crate) fn over_grant(&self, permit: &Permit, option: &str, max: u64, asked: u64) -> Error {
+        let kind = permit.guest_name.kind();
+        let name = permit.guest_name.as_str().escape_debug();
         self.log_limit(&format!(
             "the grant's {option}={max} does not allow {kind}:{name} with {asked}; raise it in the grant"
         ));
@@ -376,70 +373,8 @@ impl IpcCtx {
             .map_err(|exceeded| self.over(&exceeded))
     }
 
-    /// Looks up a name, whatever the guest may do with it. If it may do nothing, the
-    /// log says that it asked for `rights`.
-    pub(crate) fn find(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        rights: &[Right],
-    ) -> Result<Permit, Error> {
-        match self.grants.find(kind, name) {
-            Ok(Some(found)) => Ok(Permit::new(name, found)),
-            Ok(None) => Err(self.deny(kind, name, rights, false)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Looks up a name that the guest needs every one of the rights on. If it lacks
-    /// one, the log says that it asked for `asked`.
-    pub(crate) fn permit(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        rights: &[Right],
-        asked: &[Right],
-    ) -> Result<Permit, Error> {
-        let permit = self.find(kind, name, asked)?;
-        match rights
-            .iter()
-            .all(|&right| permit.grant.allows(right, false))
-        {
-            true => Ok(permit),
-            false => Err(self.deny(kind, name, asked, false)),
-        }
-    }
-
-    /// The answer to a use that is not granted, logged with the grant that would
-    /// allow it. A guest that keeps asking fills no log: a line appears once, and
-    /// of different lines there is a limit too.
-    pub(crate) fn deny(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        rights: &[Right],
-        created: bool,
-    ) -> Error {
-        self.log_denial(kind, name, rights, created, false);
-        ErrorCode::NotPermitted.into()
-    }
-
-    /// As [`Self::deny`], of what a guest asks for to be faster and can do without: the
-    /// log tells of it only where it is set to tell more than problems.
-    pub(crate) fn deny_optional(&mut self, kind: Kind, name: &str, rights: &[Right]) -> Error {
-        self.log_denial(kind, name, rights, false, true);
-        ErrorCode::NotPermitted.into()
-    }
-
-    fn log_denial(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        rights: &[Right],
-        created: bool,
-        optional: bool,
-    ) {
-        let line = self.grants.denial(kind, name, rights, created).to_string();
+    fn log_denial(&mut self, name: &Name, rights: &[Right], optional: bool) {
+        let line = self.grants.denial(name, rights, false).to_string();
         let notice = self.denials.add(&line);
         if matches!(notice, LogDecision::Nothing) {
             return;

@@ -3,18 +3,47 @@
 
 mod direct;
 mod limits;
-pub(crate) mod mappings;
-pub(crate) mod message_queue;
+mod mappings;
+mod message_queue;
 mod open;
 mod overrides;
 mod packed;
-pub(crate) mod semaphore;
-pub(crate) mod shared_memory;
+mod semaphore;
+mod shared_memory;
 
-use crate::bindings::posix::ipc;
 use crate::ctx::{IpcCtxView, IpcView};
 use crate::error::{Error, ErrorCode};
+use bindings::posix::ipc;
 use wasmtime::component::{HasData, Linker};
+
+/// What `wasmtime` generates from the WIT package: one `Host` trait for each
+/// interface and resource, implemented in the modules here.
+#[allow(missing_docs)]
+pub mod bindings {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "posix:ipc/imports",
+        imports: {
+            "posix:ipc/semaphore.[method]semaphore.acquire": async | trappable,
+            "posix:ipc/shared-memory.[method]segment.wait": async | trappable,
+            "posix:ipc/message-queue.[method]queue.send": async | trappable,
+            "posix:ipc/message-queue.[method]queue.receive": async | trappable,
+            "posix:ipc/message-queue.[method]queue.send-batch": async | trappable,
+            "posix:ipc/message-queue.[method]queue.receive-batch": async | trappable,
+            default: trappable,
+        },
+        trappable_error_type: { "posix:ipc/types.error-code" => crate::error::Error },
+        with: {
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "posix:ipc/semaphore.semaphore": crate::host::semaphore::Semaphore,
+            "posix:ipc/shared-memory.segment": crate::host::shared_memory::Segment,
+            "posix:ipc/mappings.mapping": crate::host::mappings::Mapping,
+            "posix:ipc/message-queue.queue": crate::host::message_queue::Queue,
+            "posix:ipc/message-queue.notification": crate::host::message_queue::Notification,
+        },
+        require_store_data_send: true,
+    });
+}
 
 /// Adds all interfaces of the package `posix:ipc` to a linker.
 ///
@@ -51,10 +80,34 @@ impl HasData for Ipc {
 }
 
 impl ipc::types::Host for IpcCtxView<'_> {
-    fn convert_error_code(&mut self, error: Error) -> wasmtime::Result<ErrorCode> {
+    fn convert_error_code(&mut self, error: Error) -> wasmtime::Result<ipc::types::ErrorCode> {
         match error {
-            Error::Code(code) => Ok(code),
+            Error::Code(code) => Ok(code.into()),
             Error::Trap(trap) => Err(trap),
+        }
+    }
+}
+
+impl From<ErrorCode> for ipc::types::ErrorCode {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::NotPermitted => Self::NotPermitted,
+            ErrorCode::Access => Self::Access,
+            ErrorCode::Exists => Self::Exists,
+            ErrorCode::NoEntry => Self::NoEntry,
+            ErrorCode::Busy => Self::Busy,
+            ErrorCode::TimedOut => Self::TimedOut,
+            ErrorCode::Cancelled => Self::Cancelled,
+            ErrorCode::Invalid => Self::Invalid,
+            ErrorCode::NameTooLong => Self::NameTooLong,
+            ErrorCode::MessageTooLong => Self::MessageTooLong,
+            ErrorCode::Overflow => Self::Overflow,
+            ErrorCode::NoSpace => Self::NoSpace,
+            ErrorCode::Quota => Self::Quota,
+            ErrorCode::Closed => Self::Closed,
+            ErrorCode::Truncated => Self::Truncated,
+            ErrorCode::Unsupported => Self::Unsupported,
+            ErrorCode::Other(words) => Self::Other(words),
         }
     }
 }

@@ -15,7 +15,7 @@ mod record;
 pub use dir::LedgerDir;
 pub use reap::{Holder, Leftover, Reaped, Scan, reap, scan};
 
-use crate::grant::Kind;
+use crate::name::{Kind, Name};
 use crate::sys::shared_memory::SharedMemory;
 use crate::sys::{self, Identity};
 use record::{Record, Role};
@@ -167,44 +167,42 @@ impl GuestLedger {
     }
 
     /// Notes that the guest is about to create an object, which is not known yet.
-    pub(crate) fn creates(&self, kind: Kind, name: &str) -> Pending<'_> {
+    pub(crate) fn creates(&self, name: &Name) -> Pending<'_> {
         let unknown = Identity {
             device: 0,
             inode: 0,
         };
-        let entry = match kind {
+        let entry = match name.kind() {
             // The other kinds are known before they can be found.
-            Kind::MessageQueue => self.add(Role::Creating, kind, name, unknown),
+            Kind::MessageQueue => self.add(Role::Creating, name, unknown),
             Kind::Semaphore | Kind::SharedMemory => Entry::default(),
         };
         Pending {
             ledger: self,
-            kind,
-            name: name.into(),
+            name: name.clone(),
             entry,
         }
     }
 
     /// Notes that the guest has an object open.
-    pub(crate) fn opens(&self, kind: Kind, name: &str, identity: Identity) -> Entry {
-        self.add(Role::Open, kind, name, identity)
+    pub(crate) fn opens(&self, name: &Name, identity: Identity) -> Entry {
+        self.add(Role::Open, name, identity)
     }
 
     /// Notes that what the guest takes of a semaphore is to be given back.
-    pub(crate) fn undoes(&self, name: &str, identity: Identity) -> Entry {
-        self.add(Role::Undo, Kind::Semaphore, name, identity)
+    pub(crate) fn undoes(&self, name: &Name, identity: Identity) -> Entry {
+        self.add(Role::Undo, name, identity)
     }
 
-    fn add(&self, role: Role, kind: Kind, name: &str, identity: Identity) -> Entry {
+    fn add(&self, role: Role, name: &Name, identity: Identity) -> Entry {
         let Some(ledger) = &self.ledger else {
             return Entry::default();
         };
         let record = Record {
             role,
-            kind,
             identity,
             held: 0,
-            name: name.into(),
+            name: name.clone(),
             guest: self.guest.clone(),
         };
         Entry {
@@ -216,17 +214,14 @@ impl GuestLedger {
 /// The record of an object that is being created.
 pub(crate) struct Pending<'a> {
     ledger: &'a GuestLedger,
-    kind: Kind,
-    name: String,
+    name: Name,
     entry: Entry,
 }
 
 impl Pending<'_> {
     /// Notes which object it has become.
     pub(crate) fn created(&mut self, identity: Identity) {
-        self.entry = self
-            .ledger
-            .add(Role::Created, self.kind, &self.name, identity);
+        self.entry = self.ledger.add(Role::Created, &self.name, identity);
     }
 
     pub(crate) fn finish(self) -> Entry {
@@ -281,11 +276,12 @@ mod tests {
             records.iter().map(held).collect::<Vec<_>>()
         };
 
-        let first = guest.undoes("/first", identity);
+        let name = |name| Name::new(Kind::Semaphore, name).unwrap();
+        let first = guest.undoes(&name("/first"), identity);
         first.set_held(3);
         assert_eq!(held(), [3]);
         drop(first);
-        let _second = guest.undoes("/second", identity);
+        let _second = guest.undoes(&name("/second"), identity);
         assert_eq!(held(), [0]);
     }
 }

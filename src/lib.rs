@@ -94,10 +94,6 @@
 #![deny(missing_docs)]
 
 pub mod audit;
-// Public for the fuzz targets, which call what a guest calls.
-#[doc(hidden)]
-#[allow(missing_docs)]
-pub mod bindings;
 mod ctx;
 mod error;
 #[cfg(feature = "explore")]
@@ -106,6 +102,7 @@ pub mod grant;
 mod host;
 pub mod ledger;
 pub mod mappings;
+mod name;
 pub mod objects;
 pub mod quota;
 mod random;

@@ -15,7 +15,7 @@
 //! # Ok::<(), objects::ListError>(())
 //! ```
 
-use crate::grant::Kind;
+use crate::name::{Kind, Name};
 use crate::sys::{self, Identity, listing, message_queue, semaphore, shared_memory};
 use std::io;
 
@@ -46,23 +46,23 @@ pub fn list(kind: Kind) -> Result<Vec<Object>, ListError> {
 /// # Errors
 ///
 /// What the system call answers.
-pub fn unlink(kind: Kind, name: &str) -> io::Result<()> {
-    Ok(remove(kind, name)?)
+pub fn unlink(name: &Name) -> io::Result<()> {
+    Ok(remove(name)?)
 }
 
-pub(crate) fn remove(kind: Kind, name: &str) -> sys::Result<()> {
-    match kind {
-        Kind::Semaphore => semaphore::unlink(name),
-        Kind::SharedMemory => shared_memory::unlink(name),
-        Kind::MessageQueue => message_queue::unlink(name),
+pub(crate) fn remove(name: &Name) -> sys::Result<()> {
+    match name.kind() {
+        Kind::Semaphore => semaphore::unlink(name.as_str()),
+        Kind::SharedMemory => shared_memory::unlink(name.as_str()),
+        Kind::MessageQueue => message_queue::unlink(name.as_str()),
     }
 }
 
 /// The object that a name leads to now.
-pub(crate) fn identify(kind: Kind, name: &str) -> sys::Result<Identity> {
-    match kind {
-        Kind::Semaphore => semaphore::identify(name),
-        Kind::SharedMemory => shared_memory::identify(name),
-        Kind::MessageQueue => message_queue::identify(name),
+pub(crate) fn identify(name: &Name) -> sys::Result<Identity> {
+    match name.kind() {
+        Kind::Semaphore => semaphore::identify(name.as_str()),
+        Kind::SharedMemory => shared_memory::identify(name.as_str()),
+        Kind::MessageQueue => message_queue::identify(name.as_str()),
     }
 }

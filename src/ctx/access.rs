@@ -3,40 +3,49 @@
 use super::{IpcCtx, Permit};
 use crate::audit::{AuditEvent, Decision, Operation};
 use crate::error::{Error, ErrorCode};
-use crate::grant::{Kind, Right};
+use crate::grant::Right;
+use crate::name::{Kind, Name};
 use std::cell::Cell;
 
 /// What is told of each decision. An error ends the guest.
 pub(super) type Audit = dyn Fn(&AuditEvent<'_>) -> wasmtime::Result<()> + Send + Sync;
 
+/// The object that a request is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) kind: Kind,
+    /// What the guest calls it, whatever that is made of.
+    pub(crate) name: &'a str,
+    /// What that leads to, if it is granted.
+    pub(crate) host_name: Option<&'a Name>,
+}
+
 /// What a guest did or wanted to do, with an object or with none.
 #[derive(Clone, Copy)]
 pub(crate) struct AccessRequest<'a> {
     pub(crate) operation: Operation,
-    pub(crate) kind: Option<Kind>,
-    pub(crate) name: &'a str,
+    pub(crate) target: Option<Target<'a>>,
     pub(crate) prefix: Option<&'a str>,
     pub(crate) rights: &'a [Right],
     pub(crate) created_by_guest: bool,
 }
 
 impl<'a> AccessRequest<'a> {
-    pub(crate) fn new(operation: Operation, kind: Kind, name: &'a str) -> Self {
+    pub(crate) fn new(operation: Operation, target: Target<'a>) -> Self {
         Self {
-            operation,
-            kind: Some(kind),
-            name,
-            prefix: None,
-            rights: &[],
-            created_by_guest: false,
+            target: Some(target),
+            ..Self::nameless(operation)
         }
     }
 
     /// What a guest does with nothing that has a name.
     pub(super) fn nameless(operation: Operation) -> Self {
         Self {
-            kind: None,
-            ..Self::new(operation, Kind::Semaphore, "")
+            operation,
+            target: None,
+            prefix: None,
+            rights: &[],
+            created_by_guest: false,
         }
     }
 
@@ -96,16 +105,19 @@ impl IpcCtx {
         }
     }
 
-    /// Whether a handle may be used so, where that is not known to be [`RightState::Allowed`]. By
-    /// then it is, if it may.
+    /// Whether a handle may be used so, where that is not known to be
+    /// [`RightState::Allowed`]. By then it is, if it may.
     pub(crate) fn check_use(
         &mut self,
         state: &Cell<RightState>,
-        request: AccessRequest<'_>,
+        permit: &Permit,
+        operation: Operation,
+        right: Right,
     ) -> Result<(), Error> {
+        let rights = &[right];
+        let request = AccessRequest::new(operation, permit.target()).with_rights(rights);
         if state.get() == RightState::Denied {
-            let kind = request.kind.unwrap_or(Kind::Semaphore);
-            let denied = self.deny(kind, request.name, request.rights, false);
+            let denied = self.deny(&permit.guest_name, rights);
             return self.audited(request, Err(denied));
         }
         self.tell(request, None)?;
@@ -117,25 +129,19 @@ impl IpcCtx {
         let Some(audit) = &self.audit else {
             return Ok(());
         };
-        let found = request
-            .kind
-            .map(|kind| self.grants.find(kind, request.name));
-        let host_name = match &found {
-            Some(Ok(Some(found))) => Some(found.host_name.as_str()),
-            _ => None,
-        };
+        let host_name = request.target.and_then(|target| target.host_name);
         let decision = match error {
             Some(ErrorCode::NotPermitted) => Decision::Denied,
             Some(ErrorCode::Quota) => Decision::OverLimit,
             // Not a name, or something else was wrong with it before it was looked up.
-            _ if found.is_some() && host_name.is_none() => Decision::Denied,
+            _ if request.target.is_some() && host_name.is_none() => Decision::Denied,
             _ => Decision::Allowed,
         };
         audit(&AuditEvent {
             guest: &self.label,
             operation: request.operation,
-            kind: request.kind,
-            name: request.name,
+            kind: request.target.map(|target| target.kind),
+            name: request.target.map_or("", |target| target.name),
             prefix: request.prefix,
             host_name,
             rights: request.rights,

@@ -1,8 +1,8 @@
 //! What a guest has created, and that it goes when the guest does.
 
 use super::Permit;
-use crate::grant::Kind;
 use crate::ledger::Entry;
+use crate::name::{Kind, Name};
 use crate::objects::{identify, remove};
 use crate::quota::Reservation;
 use crate::sys::message_queue::MessageQueue;
@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// The objects of one guest. Dropping it unlinks them.
 #[derive(Default)]
 pub(crate) struct Created {
-    objects: HashMap<(Kind, String), Object>,
+    /// By the host's names.
+    objects: HashMap<Name, Object>,
     /// What the guest added to segments of others. Nobody tells when those are
     /// gone, so it is paid for as long as the guest lives, and each counts as an object
     /// that it created.
@@ -83,7 +84,6 @@ impl OpenCharge {
 impl Created {
     pub(crate) fn add(
         &mut self,
-        kind: Kind,
         permit: &Permit,
         identity: Identity,
         dup_fd: Option<MessageQueue>,
@@ -102,23 +102,22 @@ impl Created {
                 entry
             },
         };
-        self.objects
-            .insert((kind, permit.host_name.clone()), object);
+        self.objects.insert(permit.host_name.clone(), object);
     }
 
     /// The charge of an object that this guest created and that is still there.
     pub(crate) fn charge(&self, kind: Kind, identity: Identity) -> Option<Arc<Charge>> {
         self.objects
             .iter()
-            .find(|((of, _), object)| *of == kind && object.identity == identity)
+            .find(|(name, object)| name.kind() == kind && object.identity == identity)
             .map(|(_, object)| object.charge.clone())
     }
 
     /// Whether the object that the name leads to is one that this guest created.
-    pub(crate) fn is_creator(&self, kind: Kind, host_name: &str) -> sys::Result<bool> {
-        match self.objects.get(&(kind, host_name.to_owned())) {
-            Some(object) => object.is_at(kind, host_name),
-            None => identify(kind, host_name).map(|_| false),
+    pub(crate) fn is_creator(&self, host_name: &Name) -> sys::Result<bool> {
+        match self.objects.get(host_name) {
+            Some(object) => object.is_at(host_name),
+            None => identify(host_name).map(|_| false),
         }
     }
 
@@ -135,37 +134,37 @@ impl Created {
     }
 
     /// Forgets an object whose name is gone.
-    pub(crate) fn forget(&mut self, kind: Kind, host_name: &str) {
-        self.objects.remove(&(kind, host_name.to_owned()));
+    pub(crate) fn forget(&mut self, host_name: &Name) {
+        self.objects.remove(host_name);
     }
 }
 
 impl Drop for Created {
     fn drop(&mut self) {
-        for ((kind, host_name), object) in &self.objects {
+        for (host_name, object) in &self.objects {
             if !object.keep {
-                object.unlink(*kind, host_name);
+                object.unlink(host_name);
             }
         }
     }
 }
 
 impl Object {
-    fn is_at(&self, kind: Kind, host_name: &str) -> sys::Result<bool> {
+    fn is_at(&self, host_name: &Name) -> sys::Result<bool> {
         match &self.dup_fd {
-            Some(queue) => queue.is_at(host_name),
-            None => identify(kind, host_name).map(|now| now == self.identity),
+            Some(queue) => queue.is_at(host_name.as_str()),
+            None => identify(host_name).map(|now| now == self.identity),
         }
     }
 
     /// Unlinks the object unless its name leads to another one by now: that belongs to
     /// somebody else.
-    fn unlink(&self, kind: Kind, host_name: &str) {
+    fn unlink(&self, host_name: &Name) {
         // The guest has chosen it, and it may hold what deceives a terminal.
-        let name = host_name.escape_debug();
-        match self.is_at(kind, host_name) {
+        let (kind, name) = (host_name.kind(), host_name.as_str().escape_debug());
+        match self.is_at(host_name) {
             Ok(true) => {
-                if let Err(errno) = remove(kind, host_name) {
+                if let Err(errno) = remove(host_name) {
                     tracing::warn!("{kind}:{name} could not be unlinked: {errno}");
                 }
             }

@@ -1,8 +1,8 @@
 //! Why a grant is refused.
 
-use super::show::{quoted, shown};
-use super::text::options;
-use super::{Kind, NameError};
+use super::rights::options;
+use crate::name::show::{quoted, shown};
+use crate::name::{Kind, NameError};
 use std::fmt;
 
 /// Why a text, or a combination of options, is not a grant. The message says what
@@ -153,11 +153,7 @@ impl fmt::Display for GrantError {
     }
 }
 
-impl std::error::Error for GrantError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        None
-    }
-}
+impl std::error::Error for GrantError {}
 
 impl From<NameError> for GrantError {
     fn from(error: NameError) -> Self {

@@ -1,8 +1,9 @@
 //! What a guest needed, as the smallest grants that would have been enough.
 
-use super::denial::{Wanted, exact};
-use super::name::SEPARATORS;
-use super::{Grant, Grants, Kind, Lifecycle, Pattern, Right};
+use super::denial::Wanted;
+use super::pattern::SEPARATORS;
+use super::{Grant, Grants, Lifecycle, Pattern, Right};
+use crate::name::{Kind, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The rights that a guest has used on each name.
@@ -116,8 +117,8 @@ impl Needs {
     }
 
     fn grant(&self, (kind, named): &(Kind, Named), need: &Need) -> Option<Grant> {
-        let base = self.least(*kind, named)?;
-        let keeps = base.keep;
+        let mut base = self.least(*kind, named)?;
+        let keeps = std::mem::take(&mut base.options.keep);
         let widen = |grant, created_by_guest, rights: Vec<Right>| {
             let rights = &rights;
             Wanted {
@@ -127,47 +128,38 @@ impl Needs {
             .widen(grant, &[])
         };
         let alters = |right: &Right| matches!(right, Right::Resize | Right::Unlink);
-        let own = widen(
-            Grant {
-                keep: false,
-                ..base
-            },
-            true,
-            need.rights.iter().copied().collect(),
-        )?;
+        let own = widen(base, true, need.rights.iter().copied().collect())?;
         let others = need
             .rights
             .iter()
             .filter(|right| !alters(right) || need.on_others.contains(right));
-        let grant = widen(own, false, others.copied().collect())?;
-        Some(Grant {
-            keep: keeps && grant.lifecycle != Lifecycle::Open,
-            ..grant
-        })
+        let mut grant = widen(own, false, others.copied().collect())?;
+        grant.options.keep = keeps && grant.lifecycle() != Lifecycle::Open;
+        Some(grant)
     }
 
     /// What is granted with the names in any case.
     fn least(&self, kind: Kind, named: &Named) -> Option<Grant> {
         let (name, pattern) = match named {
-            Named::One(name) => (name, exact(kind, name)),
+            Named::One(name) => (
+                name,
+                Name::new(kind, name).ok().as_ref().and_then(Pattern::exact),
+            ),
             Named::All(prefix) => (prefix, Pattern::new(kind, &format!("{prefix}*")).ok()),
         };
         let Some(bounds) = &self.bounds else {
             return pattern.map(Grant::of);
         };
-        let found = bounds.find(kind, name).ok()??;
-        let is_for_one = matches!(found.grant.pattern(), Pattern::Exact(_));
-        Some(Grant {
-            pattern: match is_for_one {
-                true => found.grant.pattern.clone(),
-                false => pattern?,
-            },
-            lifecycle: Lifecycle::Open,
+        let found = bounds.find(&Name::new(kind, name).ok()?).ok()??;
+        let mut grant = found.grant.clone();
+        if grant.pattern.is_prefix() {
+            grant.pattern = pattern?;
             // A limit for all that it is for together.
-            max_objects: found.grant.max_objects.filter(|_| is_for_one),
-            map: false,
-            ..found.grant.clone()
-        })
+            grant.options.max_objects = None;
+        }
+        grant.options.lifecycle = Lifecycle::Open;
+        grant.options.map = false;
+        Some(grant)
     }
 }
 

@@ -1,71 +1,11 @@
-//! What can be granted: kinds, rights, and the words that stand for groups of
-//! rights.
+//! What can be granted: rights, and the words that stand for groups of rights.
 
-use super::GrantError;
+use crate::name::Kind;
 use std::fmt;
-use std::str::FromStr;
-
-/// A kind of object. Each has its own names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// A named semaphore: `sem`.
-    Semaphore,
-    /// A shared-memory object: `shm`.
-    SharedMemory,
-    /// A message queue: `mq`.
-    MessageQueue,
-}
-
-impl Kind {
-    /// The three kinds.
-    pub const ALL: [Self; 3] = [Self::Semaphore, Self::SharedMemory, Self::MessageQueue];
-
-    /// The word for this kind in grants, and after `--` the flag for one.
-    pub const fn flag(self) -> &'static str {
-        match self {
-            Self::Semaphore => "sem",
-            Self::SharedMemory => "shm",
-            Self::MessageQueue => "mq",
-        }
-    }
-
-    /// How many bytes a name of this kind may have after its slash.
-    pub const fn longest_name(self) -> usize {
-        match self {
-            // The file of the semaphore `/gate` is called `sem.gate`.
-            Self::Semaphore => 251,
-            Self::SharedMemory | Self::MessageQueue => 255,
-        }
-    }
-
-    pub(super) const fn noun(self) -> &'static str {
-        match self {
-            Self::Semaphore => "semaphore",
-            Self::SharedMemory => "shared-memory object",
-            Self::MessageQueue => "message queue",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.flag())
-    }
-}
-
-impl FromStr for Kind {
-    type Err = GrantError;
-
-    fn from_str(word: &str) -> Result<Self, GrantError> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.flag() == word)
-            .ok_or_else(|| GrantError::Kind { text: word.into() })
-    }
-}
 
 /// One thing that an operation can need. An operation that needs several is
 /// allowed only if every one of them is.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Right {
     /// Take a semaphore, or wait until it could be taken.
@@ -92,7 +32,7 @@ pub enum Right {
 
 impl Right {
     /// All rights.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::Wait,
         Self::Post,
         Self::Read,
@@ -129,6 +69,7 @@ impl fmt::Display for Right {
 }
 
 /// What a guest may do with an object that is open. Each is for one kind only.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Access {
     /// `wait`: take a semaphore, never add to it.
@@ -151,7 +92,7 @@ pub enum Access {
 
 impl Access {
     /// Every access, for each kind from narrow to wide.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: &'static [Self] = &[
         Self::Wait,
         Self::Post,
         Self::Use,
@@ -161,6 +102,14 @@ impl Access {
         Self::Send,
         Self::Both,
     ];
+
+    /// Those to one kind of object, from narrow to wide.
+    pub(super) fn of(kind: Kind) -> impl Iterator<Item = Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .filter(move |access| access.kind() == kind)
+    }
 
     /// The access of a grant that does not say which: all there is.
     pub const fn default_of(kind: Kind) -> Self {
@@ -215,22 +164,8 @@ impl fmt::Display for Access {
     }
 }
 
-impl FromStr for Access {
-    type Err = GrantError;
-
-    fn from_str(word: &str) -> Result<Self, GrantError> {
-        Self::ALL
-            .into_iter()
-            .find(|access| access.word() == word)
-            .ok_or_else(|| GrantError::Value {
-                option: "access",
-                value: word.into(),
-                wanted: "use, post or wait for sem; ro or rw for shm; recv, send or both for mq",
-            })
-    }
-}
-
 /// What a guest may do with the existence of an object.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lifecycle {
     /// `open`: use an object that exists. No creating, resizing or unlinking.
@@ -245,7 +180,7 @@ pub enum Lifecycle {
 
 impl Lifecycle {
     /// Every lifecycle, from narrow to wide.
-    pub const ALL: [Self; 3] = [Self::Open, Self::Create, Self::Own];
+    pub const ALL: &'static [Self] = &[Self::Open, Self::Create, Self::Own];
 
     /// The word for this in grants.
     pub const fn word(self) -> &'static str {
@@ -263,17 +198,17 @@ impl fmt::Display for Lifecycle {
     }
 }
 
-impl FromStr for Lifecycle {
-    type Err = GrantError;
-
-    fn from_str(word: &str) -> Result<Self, GrantError> {
-        Self::ALL
-            .into_iter()
-            .find(|lifecycle| lifecycle.word() == word)
-            .ok_or_else(|| GrantError::Value {
-                option: "lifecycle",
-                value: word.into(),
-                wanted: "open, create or own",
-            })
-    }
+/// The words of the options that a kind of grant has, for messages.
+pub(super) fn options(kind: Kind) -> String {
+    let limits: &[&str] = match kind {
+        Kind::Semaphore => &["max=N", "undo", "map", "keep"],
+        Kind::SharedMemory => &["max=N", "max-size=SIZE", "map", "keep"],
+        Kind::MessageQueue => &["max=N", "max-msgs=N", "max-msg-size=SIZE", "keep"],
+    };
+    Access::of(kind)
+        .map(Access::word)
+        .chain(Lifecycle::ALL.iter().map(|lifecycle| lifecycle.word()))
+        .chain(limits.iter().copied())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -1,8 +1,9 @@
 //! Grants as text: `mq:/jobs::/in,recv,create,max=4`.
 
-use super::name::fits_text;
-use super::show::{quoted, shell};
-use super::{Access, Bytes, Grant, GrantError, Kind, Lifecycle, Pattern};
+use super::pattern::fits_text;
+use super::{Access, Bytes, Grant, GrantBuilder, GrantError, Lifecycle};
+use crate::name::Kind;
+use crate::name::show::{quoted, shell};
 use std::fmt;
 use std::mem::discriminant;
 use std::str::FromStr;
@@ -24,15 +25,20 @@ impl Grant {
             }
             settings.push(setting);
         }
-        // The builder checks each step: what others build on goes first.
-        settings.sort_by_key(|setting| match setting {
-            Setting::Access(_) => 0,
-            Setting::Lifecycle(_) => 1,
-            _ => 2,
-        });
-        settings
-            .into_iter()
-            .try_fold(named(kind, names)?, |grant, setting| setting.apply(grant))
+        let (name, guest_name) = names_of(names)?;
+        let mut grant = Self::builder(kind, name);
+        if let Some(guest_name) = &guest_name {
+            grant = grant.guest_name(guest_name);
+        }
+        for setting in settings {
+            grant = setting.apply(grant);
+        }
+        let grant = grant.build()?;
+        let mut names = [Some(name), guest_name.as_deref()].into_iter().flatten();
+        match names.find(|name| !fits_text(name)) {
+            Some(name) => Err(GrantError::NotText { name: name.into() }),
+            None => Ok(grant),
+        }
     }
 
     /// The text for a flag, without the kind. With `says_access` it has the access
@@ -63,18 +69,19 @@ impl Grant {
     /// The options that are not the default, in the order of the canonical text.
     fn settings(&self, says_access: bool) -> Vec<Setting> {
         let default = Access::default_of(self.kind());
-        let access = Some(self.access).filter(|access| says_access || *access != default);
-        let lifecycle = Some(self.lifecycle).filter(|lifecycle| *lifecycle != Lifecycle::default());
+        let access = Some(self.options.access).filter(|access| says_access || *access != default);
+        let lifecycle =
+            Some(self.options.lifecycle).filter(|lifecycle| *lifecycle != Lifecycle::default());
         [
             access.map(Setting::Access),
             lifecycle.map(Setting::Lifecycle),
-            self.max_objects.map(Setting::MaxObjects),
-            self.max_size.map(Setting::MaxSize),
-            self.max_messages.map(Setting::MaxMessages),
-            self.max_message_size.map(Setting::MaxMessageSize),
-            self.undo.then_some(Setting::Undo),
-            self.map.then_some(Setting::Map),
-            self.keep.then_some(Setting::Keep),
+            self.options.max_objects.map(Setting::MaxObjects),
+            self.options.max_size.map(Setting::MaxSize),
+            self.options.max_messages.map(Setting::MaxMessages),
+            self.options.max_message_size.map(Setting::MaxMessageSize),
+            self.options.undo.then_some(Setting::Undo),
+            self.options.map.then_some(Setting::Map),
+            self.options.keep.then_some(Setting::Keep),
         ]
         .into_iter()
         .flatten()
@@ -101,25 +108,13 @@ impl Grant {
     }
 }
 
-/// Reads what stands before the first comma.
-fn named(kind: Kind, text: &str) -> Result<Grant, GrantError> {
+/// What stands before the first comma: the object's name, and the guest's for it.
+fn names_of(text: &str) -> Result<(&str, Option<String>), GrantError> {
     // A name holds no second slash, so the guest's name is where the next one is.
-    let (name, guest_name) = match text.split_once("::/") {
-        Some((name, rest)) => (name, Some(format!("/{rest}"))),
-        None if text.contains("::") => return Err(GrantError::GuestName { text: text.into() }),
-        None => (text, None),
-    };
-    let mut grant = Grant::of(Pattern::new(kind, name)?);
-    if let Some(guest_name) = &guest_name {
-        grant = grant.with_guest_name(guest_name)?;
-    }
-    match [Some(name), guest_name.as_deref()]
-        .into_iter()
-        .flatten()
-        .find(|name| !fits_text(name))
-    {
-        Some(name) => Err(GrantError::NotText { name: name.into() }),
-        None => Ok(grant),
+    match text.split_once("::/") {
+        Some((name, rest)) => Ok((name, Some(format!("/{rest}")))),
+        None if text.contains("::") => Err(GrantError::GuestName { text: text.into() }),
+        None => Ok((text, None)),
     }
 }
 
@@ -144,22 +139,42 @@ impl FromStr for Grant {
     }
 }
 
-/// The options that a kind of grant has, for messages.
-pub(super) fn options(kind: Kind) -> String {
-    let access = Access::ALL
-        .into_iter()
-        .filter(|access| access.kind() == kind);
-    let limits: &[&str] = match kind {
-        Kind::Semaphore => &["max=N", "undo", "map", "keep"],
-        Kind::SharedMemory => &["max=N", "max-size=SIZE", "map", "keep"],
-        Kind::MessageQueue => &["max=N", "max-msgs=N", "max-msg-size=SIZE", "keep"],
-    };
-    access
-        .map(Access::word)
-        .chain(Lifecycle::ALL.into_iter().map(Lifecycle::word))
-        .chain(limits.iter().copied())
-        .collect::<Vec<_>>()
-        .join(", ")
+impl FromStr for Kind {
+    type Err = GrantError;
+
+    fn from_str(word: &str) -> Result<Self, GrantError> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|kind| kind.flag() == word)
+            .ok_or_else(|| GrantError::Kind { text: word.into() })
+    }
+}
+
+impl FromStr for Access {
+    type Err = GrantError;
+
+    fn from_str(word: &str) -> Result<Self, GrantError> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|access| access.word() == word)
+            .ok_or_else(|| GrantError::Value {
+                option: "access",
+                value: word.into(),
+                wanted: "use, post or wait for sem; ro or rw for shm; recv, send or both for mq",
+            })
+    }
+}
+
+impl FromStr for Lifecycle {
+    type Err = GrantError;
+
+    fn from_str(word: &str) -> Result<Self, GrantError> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|lifecycle| lifecycle.word() == word)
+            .ok_or_else(|| GrantError::Value {
+                option: "lifecycle",
+                value: word.into(),
+                wanted: "open, create or own",
+            })
+    }
 }
 
 /// One option.
@@ -206,17 +221,17 @@ impl Setting {
         Ok(setting)
     }
 
-    fn apply(self, grant: Grant) -> Result<Grant, GrantError> {
+    fn apply(self, grant: GrantBuilder) -> GrantBuilder {
         match self {
-            Self::Access(access) => grant.with_access(access),
-            Self::Lifecycle(lifecycle) => grant.with_lifecycle(lifecycle),
-            Self::MaxObjects(max) => grant.with_max_objects(max),
-            Self::MaxSize(max) => grant.with_max_size(max),
-            Self::MaxMessages(max) => grant.with_max_messages(max),
-            Self::MaxMessageSize(max) => grant.with_max_message_size(max),
-            Self::Undo => grant.with_undo(),
-            Self::Map => grant.with_map(),
-            Self::Keep => grant.with_keep(),
+            Self::Access(access) => grant.access(access),
+            Self::Lifecycle(lifecycle) => grant.lifecycle(lifecycle),
+            Self::MaxObjects(max) => grant.max_objects(max),
+            Self::MaxSize(max) => grant.max_size(max),
+            Self::MaxMessages(max) => grant.max_messages(max),
+            Self::MaxMessageSize(max) => grant.max_message_size(max),
+            Self::Undo => grant.undo(true),
+            Self::Map => grant.map(true),
+            Self::Keep => grant.keep(true),
         }
     }
 
@@ -296,42 +311,33 @@ fn small(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::every_grant;
+    use super::super::tests::{every_grant, renamed};
     use super::*;
 
     #[test]
     fn texts_mean_what_they_say() {
-        let mq = Grant::message_queue("/jobs").unwrap();
-        let shm = Grant::shared_memory("/render.*").unwrap();
-        let sem = Grant::semaphore("/gate").unwrap();
+        let mq = || Grant::message_queue("/jobs");
+        let shm = || Grant::shared_memory("/render.*");
+        let sem = || Grant::semaphore("/gate");
         for (text, grant) in [
-            ("mq:/jobs", Ok(mq.clone())),
-            ("mq:/jobs,both,open", Ok(mq.clone())),
-            ("mq:/jobs::/jobs", Ok(mq.clone())),
-            ("mq:/jobs,recv", mq.clone().with_access(Access::Receive)),
-            ("mq:/jobs::/in", mq.clone().with_guest_name("/in")),
-            ("mq:/jobs,max-msgs=5", mq.clone().with_max_messages(5)),
-            (
-                "mq:/jobs,max-msg-size=1KiB",
-                mq.clone().with_max_message_size(1024),
-            ),
-            (
-                "shm:/render.*,ro",
-                shm.clone().with_access(Access::ReadOnly),
-            ),
-            (
-                "shm:/render.*,max-size=16MiB",
-                shm.clone().with_max_size(16 << 20),
-            ),
-            ("shm:/render.*,max=4", shm.clone().with_max_objects(4)),
+            ("mq:/jobs", mq()),
+            ("mq:/jobs,both,open", mq()),
+            ("mq:/jobs::/jobs", mq()),
+            ("mq:/jobs,recv", mq().access(Access::Receive)),
+            ("mq:/jobs::/in", mq().guest_name("/in")),
+            ("mq:/jobs,max-msgs=5", mq().max_messages(5)),
+            ("mq:/jobs,max-msg-size=1KiB", mq().max_message_size(1024)),
+            ("shm:/render.*,ro", shm().access(Access::ReadOnly)),
+            ("shm:/render.*,max-size=16MiB", shm().max_size(16 << 20)),
+            ("shm:/render.*,max=4", shm().max_objects(4)),
             (
                 "shm:/render.*,keep,own",
-                shm.with_lifecycle(Lifecycle::Own).unwrap().with_keep(),
+                shm().lifecycle(Lifecycle::Own).keep(true),
             ),
-            ("sem:/gate,undo", sem.clone().with_undo()),
-            ("sem:/gate,map,use", sem.with_map()),
+            ("sem:/gate,undo", sem().undo(true)),
+            ("sem:/gate,map,use", sem().map(true)),
         ] {
-            assert_eq!(text.parse(), grant, "{text}");
+            assert_eq!(text.parse(), grant.build(), "{text}");
         }
     }
 
@@ -417,18 +423,16 @@ mod tests {
     #[test]
     fn the_text_of_every_grant_reads_back_as_that_grant() {
         let mut count = 0;
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             for pattern in ["/a", "/a:", "/a.*", "/a b", "/'\"\\", "/ä", "/a=1"] {
                 for plain in every_grant(kind, pattern) {
-                    let renamed =
-                        ["/b", "/:b", "/a"].map(|name| plain.clone().with_guest_name(name).ok());
-                    let limited = Grant {
-                        max_objects: Some(u64::MAX),
-                        max_size: (kind == Kind::SharedMemory).then_some(3 << 20),
-                        max_messages: (kind == Kind::MessageQueue).then_some(u32::MAX),
-                        max_message_size: (kind == Kind::MessageQueue).then_some(1025),
-                        ..plain.clone()
-                    };
+                    let renamed = ["/b", "/:b", "/a"].map(|name| renamed(&plain, name));
+                    let mut limited = plain.clone();
+                    limited.options.max_objects = Some(u64::MAX);
+                    limited.options.max_size = (kind == Kind::SharedMemory).then_some(3 << 20);
+                    let is_queue = kind == Kind::MessageQueue;
+                    limited.options.max_messages = is_queue.then_some(u32::MAX);
+                    limited.options.max_message_size = is_queue.then_some(1025);
                     for grant in renamed.into_iter().flatten().chain([plain, limited]) {
                         let text = grant.to_string();
                         assert_eq!(text.parse().as_ref(), Ok(&grant), "{text}");
@@ -463,18 +467,15 @@ mod tests {
             ("/a::b", r#"mq:"/a::b",recv"#),
             ("/a\n", r#"mq:"/a\n",recv"#),
         ] {
-            let Ok(grant) = Grant::message_queue(name) else {
+            let grant = Grant::message_queue(name).access(Access::Receive);
+            let Ok(grant) = grant.build() else {
                 assert_eq!(name, "/a::/b");
                 continue;
             };
-            let grant = grant.with_access(Access::Receive).unwrap();
             assert_eq!(grant.to_string(), shown);
             assert!(grant.to_string().parse::<Grant>().is_err());
-            let grant = Grant::message_queue("/x")
-                .unwrap()
-                .with_guest_name(name)
-                .unwrap();
-            assert!(grant.to_string().parse::<Grant>().is_err());
+            let grant = Grant::message_queue("/x").guest_name(name).build();
+            assert!(grant.unwrap().to_string().parse::<Grant>().is_err());
         }
     }
 

@@ -6,9 +6,9 @@
 use super::message_queue::Queue;
 use super::semaphore::Semaphore;
 use super::shared_memory::Segment;
-use crate::bindings::posix::ipc::direct::Host;
-use crate::bindings::posix::ipc::semaphore::HostSemaphore;
 use crate::ctx::IpcCtxView;
+use crate::host::bindings::posix::ipc::direct::Host;
+use crate::host::bindings::posix::ipc::semaphore::HostSemaphore;
 use wasmtime::Result;
 use wasmtime::component::Resource as Handle;
 
@@ -66,10 +66,10 @@ pub(super) const NOTHING: i64 = -1;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::posix::ipc::message_queue::HostQueue;
-    use crate::bindings::posix::ipc::shared_memory::HostSegment;
-    use crate::bindings::posix::ipc::types::{Access, OpenFlags};
     use crate::ctx::{IpcCtx, IpcHost};
+    use crate::host::bindings::posix::ipc::message_queue::HostQueue;
+    use crate::host::bindings::posix::ipc::shared_memory::HostSegment;
+    use crate::host::bindings::posix::ipc::types::{Access, OpenFlags};
     use wasmtime::component::ResourceTable;
 
     fn guest(ctx: crate::IpcCtxBuilder) -> (IpcCtx, ResourceTable) {

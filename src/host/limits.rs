@@ -1,8 +1,8 @@
 //! The interface `limits`.
 
-use crate::bindings::posix::ipc::limits::Host;
-use crate::bindings::posix::ipc::message_queue::QueueLimits;
 use crate::ctx::IpcCtxView;
+use crate::host::bindings::posix::ipc::limits::Host;
+use crate::host::bindings::posix::ipc::message_queue::QueueLimits;
 use crate::sys::limits;
 
 impl Host for IpcCtxView<'_> {

@@ -1,8 +1,8 @@
 //! The interface `mappings`, and mapping what the mappings show.
 
-use crate::bindings::posix::ipc::mappings::{Host, HostMapping};
 use crate::ctx::{Charge, IpcCtxView};
 use crate::error::{Error, ErrorCode};
+use crate::host::bindings::posix::ipc::mappings::{Host, HostMapping};
 use crate::quota::{Reservation, Resource};
 use crate::sys::guest_mapping::{self, Region};
 use std::os::fd::OwnedFd;

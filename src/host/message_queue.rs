@@ -4,23 +4,24 @@ mod notification;
 
 pub use notification::Notification;
 
-use super::open::{
-    asked, audited_open, create_unique, directions, open_or_create, refuse_truncate, unlink_name,
-};
+use super::open::{Opened, Opening, create_unique, directions, open, refuse_truncate, unlink};
 use super::packed;
 use crate::audit::Operation;
-use crate::bindings::posix::ipc::message_queue::{
+use crate::ctx::{AccessRequest, IpcCtx, IpcCtxView, OpenCharge, Permit};
+use crate::error::{Error, ErrorCode};
+use crate::grant::Right;
+use crate::host::bindings::posix::ipc::message_queue::{
     Attributes, Host, HostQueue, Message, QueueLimits,
 };
-use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, OpenCharge, Permit};
-use crate::error::{Error, ErrorCode};
-use crate::grant::{Kind, Right};
+use crate::host::bindings::posix::ipc::types::{Access, OpenFlags};
 use crate::ledger::Entry;
+use crate::name::{Kind, Name};
 use crate::quota::{Reservation, Resource};
 use crate::sys::limits::{self, Refusal};
 use crate::sys::message_queue::{Direction, MessageQueue, QueueSize};
+use crate::sys::{self, Errno, Identity};
 use crate::wait::{PollableQueue, WaitMode};
+use std::cell::OnceCell;
 use std::sync::Arc;
 use wasmtime::component::{Resource as Handle, ResourceTable};
 use wasmtime_wasi::async_trait;
@@ -29,7 +30,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 /// A guest's handle to a queue.
 pub struct Queue {
     raw: Arc<PollableQueue>,
-    name: String,
+    permit: Permit,
     may_receive: bool,
     may_send: bool,
     size: QueueSize,
@@ -43,7 +44,7 @@ const KIND: Kind = Kind::MessageQueue;
 
 impl Host for IpcCtxView<'_> {
     fn unlink(&mut self, name: String) -> Result<(), Error> {
-        unlink_name(self.ctx, KIND, &name)
+        unlink(self.ctx, KIND, &name)
     }
 }
 
@@ -56,13 +57,10 @@ impl HostQueue for IpcCtxView<'_> {
         access: Access,
         limits: Option<QueueLimits>,
     ) -> Result<Handle<Queue>, Error> {
-        let rights = match access {
-            Access::Read => &[Right::Receive][..],
-            Access::Write => &[Right::Send],
-            Access::ReadWrite => &[Right::Receive, Right::Send],
-        };
-        let opened = self.open_queue(&name, rights, flags, mode, access, limits);
-        audited_open(self.ctx, KIND, &name, rights, flags, opened)
+        let opening = OpenQueue::new(mode, access, limits);
+        open(self, &name, flags, &opening, |view, opened| {
+            view.push_queue(opened, access)
+        })
     }
 
     fn create_unique(
@@ -71,18 +69,15 @@ impl HostQueue for IpcCtxView<'_> {
         mode: u32,
         limits: Option<QueueLimits>,
     ) -> Result<Handle<Queue>, Error> {
-        let rights = [Right::Receive, Right::Send];
-        let (permit, handle, raw, charge) =
-            create_unique(self.ctx, KIND, &prefix, &rights, |ctx, permit| {
-                let handle = ctx.reserve(Resource::Handles, 1)?;
-                let (raw, charge) = create(ctx, permit, Direction::Both, mode, limits)?;
-                Ok((permit.clone(), handle, raw, charge))
-            })?;
-        self.push_queue(raw, permit, Access::ReadWrite, handle, Some(charge))
+        let access = Access::ReadWrite;
+        let opening = OpenQueue::new(mode, access, limits);
+        create_unique(self, &prefix, &opening, |view, opened| {
+            view.push_queue(opened, access)
+        })
     }
 
     fn name(&mut self, this: Handle<Queue>) -> wasmtime::Result<String> {
-        Ok(self.table.get(&this)?.name.clone())
+        Ok(self.table.get(&this)?.permit.guest_name.to_string())
     }
 
     fn mode(&mut self, this: Handle<Queue>) -> Result<u32, Error> {
@@ -159,9 +154,9 @@ impl HostQueue for IpcCtxView<'_> {
 
     fn request_notification(&mut self, this: Handle<Queue>) -> Result<Handle<Notification>, Error> {
         let requested = self.notification(&this);
-        let name = &self.table.get(&this)?.name;
-        let request =
-            AccessRequest::new(Operation::Notify, KIND, name).with_rights(&[Right::Receive]);
+        let permit = &self.table.get(&this)?.permit;
+        let request = AccessRequest::new(Operation::Notify, permit.target());
+        let request = request.with_rights(&[Right::Receive]);
         self.ctx.audited(request, requested)
     }
 
@@ -172,39 +167,6 @@ impl HostQueue for IpcCtxView<'_> {
 }
 
 impl IpcCtxView<'_> {
-    fn open_queue(
-        &mut self,
-        name: &str,
-        rights: &[Right],
-        flags: OpenFlags,
-        mode: u32,
-        access: Access,
-        limits: Option<QueueLimits>,
-    ) -> Result<(Handle<Queue>, bool), Error> {
-        refuse_truncate(flags)?;
-        let permit = self.ctx.permit(KIND, name, rights, &asked(rights, flags))?;
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let direction = direction(access);
-        let mut charge = None;
-        let opened = open_or_create(
-            self.ctx,
-            KIND,
-            &permit,
-            flags,
-            |host_name| MessageQueue::open(host_name, direction),
-            |ctx, _| {
-                let (queue, new) = create(ctx, &permit, direction, mode, limits)?;
-                charge = Some(new);
-                Ok(queue)
-            },
-        )?;
-        let (raw, is_new) = opened.into_parts();
-        let identity = raw.identity()?;
-        let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
-        let handle = self.push_queue(raw, permit, access, handle, charge)?;
-        Ok((handle, is_new))
-    }
-
     /// Sends without waiting.
     pub(super) fn try_send(
         &mut self,
@@ -299,26 +261,22 @@ impl IpcCtxView<'_> {
 
     fn push_queue(
         &mut self,
-        raw: MessageQueue,
-        permit: Permit,
+        opened: Opened<MessageQueue>,
         access: Access,
-        handle: Reservation,
-        charge: Option<Arc<Charge>>,
     ) -> Result<Handle<Queue>, Error> {
         // A queue may have longer messages than the host wants to hold.
-        let size = raw.attributes()?.size;
+        let size = opened.raw.attributes()?.size;
         self.ctx.check_message_size(size.max_message_size)?;
         let (may_receive, may_send) = directions(access);
-        let identity = raw.identity()?;
         Ok(self.table.push(Queue {
-            raw: Arc::new(PollableQueue::new(raw, self.ctx.host().waits())),
-            _entry: self.ctx.ledger().opens(KIND, &permit.host_name, identity),
-            name: permit.guest_name,
+            raw: Arc::new(PollableQueue::new(opened.raw, self.ctx.host().waits())),
+            permit: opened.permit,
             may_receive,
             may_send,
             size,
             room: Vec::new(),
-            open_charge: OpenCharge::new(handle, charge),
+            open_charge: OpenCharge::new(opened.handle, opened.charge),
+            _entry: opened.entry,
         })?)
     }
 
@@ -335,7 +293,7 @@ impl IpcCtxView<'_> {
         if !allowed {
             return Err(ErrorCode::Access.into());
         }
-        let pollable = self.ctx.reserve_pollable(KIND, &queue.name)?;
+        let pollable = self.ctx.reserve_pollable(&queue.permit)?;
         let ready = Ready {
             queue: queue.raw.clone(),
             side,
@@ -451,46 +409,98 @@ async fn send(
         .await
 }
 
-fn create(
-    ctx: &mut IpcCtx,
-    permit: &Permit,
-    direction: Direction,
+/// A queue that is to be opened, or created with this mode and size.
+struct OpenQueue {
     mode: u32,
-    limits: Option<QueueLimits>,
-) -> Result<(MessageQueue, Arc<Charge>), Error> {
-    let size = limits.map_or_else(limits::queue_defaults, QueueSize::from);
-    check_limits(ctx, permit, size)?;
-    let bytes = u64::from(size.max_messages) * u64::from(size.max_message_size);
-    let bytes = ctx.reserve(Resource::MqBytes, bytes)?;
-    let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
-    let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
-    let created = |identity| pending.created(identity);
-    let raw = MessageQueue::create(&permit.host_name, direction, mode, Some(size), created)
-        .map_err(|errno| ctx.refused(KIND, permit, Refusal::of_queue(errno, Some(size))))?;
-    let entry = pending.finish();
-    ctx.created()
-        .add(KIND, permit, raw.identity()?, raw.dup_fd()?, &charge, entry);
-    Ok((raw, charge))
+    access: Access,
+    /// The system's default if it is not known yet.
+    size: OnceCell<QueueSize>,
 }
 
-/// The grant's own limits.
-fn check_limits(ctx: &mut IpcCtx, permit: &Permit, size: QueueSize) -> Result<(), Error> {
-    let limits = [
-        ("max-msgs", permit.grant.max_messages(), size.max_messages),
-        (
-            "max-msg-size",
-            permit.grant.max_message_size(),
-            size.max_message_size,
-        ),
-    ];
-    for (option, max, asked) in limits {
-        if let Some(max) = max
-            && asked > max
-        {
-            return Err(ctx.over_grant(KIND, permit, option, max.into(), asked.into()));
+impl OpenQueue {
+    fn new(mode: u32, access: Access, limits: Option<QueueLimits>) -> Self {
+        Self {
+            mode,
+            access,
+            size: limits
+                .map(QueueSize::from)
+                .map_or_else(OnceCell::new, OnceCell::from),
         }
     }
-    ctx.check_message_size(size.max_message_size)
+
+    fn size(&self) -> QueueSize {
+        *self.size.get_or_init(limits::queue_defaults)
+    }
+}
+
+impl Opening for OpenQueue {
+    type Raw = MessageQueue;
+
+    const KIND: Kind = KIND;
+
+    fn rights(&self) -> &'static [Right] {
+        match self.access {
+            Access::Read => &[Right::Receive],
+            Access::Write => &[Right::Send],
+            Access::ReadWrite => &[Right::Receive, Right::Send],
+        }
+    }
+
+    fn check(&self, flags: OpenFlags) -> Result<(), Error> {
+        refuse_truncate(flags)
+    }
+
+    fn open(&self, name: &Name) -> sys::Result<MessageQueue> {
+        MessageQueue::open(name.as_str(), direction(self.access))
+    }
+
+    fn check_limits(&self, ctx: &IpcCtx, permit: &Permit) -> Result<(), Error> {
+        let QueueSize {
+            max_messages,
+            max_message_size,
+        } = self.size();
+        for (option, max, asked) in [
+            ("max-msgs", permit.grant.max_messages(), max_messages),
+            (
+                "max-msg-size",
+                permit.grant.max_message_size(),
+                max_message_size,
+            ),
+        ] {
+            if let Some(max) = max
+                && asked > max
+            {
+                return Err(ctx.over_grant(permit, option, max.into(), asked.into()));
+            }
+        }
+        ctx.check_message_size(max_message_size)
+    }
+
+    fn bytes(&self) -> Option<(Resource, u64)> {
+        let QueueSize {
+            max_messages,
+            max_message_size,
+        } = self.size();
+        let bytes = u64::from(max_messages) * u64::from(max_message_size);
+        Some((Resource::MqBytes, bytes))
+    }
+
+    fn create(&self, name: &Name, created: impl FnOnce(Identity)) -> sys::Result<MessageQueue> {
+        let (direction, size) = (direction(self.access), Some(self.size()));
+        MessageQueue::create(name.as_str(), direction, self.mode, size, created)
+    }
+
+    fn refusal(&self, errno: Errno, creating: bool) -> Refusal {
+        Refusal::of_queue(errno, creating.then(|| self.size()))
+    }
+
+    fn identity(raw: &MessageQueue) -> sys::Result<Identity> {
+        raw.identity()
+    }
+
+    fn dup_fd(raw: &MessageQueue) -> sys::Result<Option<MessageQueue>> {
+        raw.dup_fd()
+    }
 }
 
 fn direction(access: Access) -> Direction {

@@ -1,176 +1,289 @@
-//! What opening, creating and unlinking have in common for the three kinds.
+//! Opening, creating and unlinking, which is the same for the three kinds.
 
 use crate::audit::Operation;
-use crate::bindings::posix::ipc::types::{Access, OpenFlags};
-use crate::ctx::{AccessRequest, IpcCtx, Permit};
+use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, Lookup, Permit};
 use crate::error::{Error, ErrorCode};
-use crate::grant::{Kind, Right};
+use crate::grant::Right;
+use crate::host::bindings::posix::ipc::types::{Access, OpenFlags};
+use crate::ledger::Entry;
+use crate::name::{Kind, Name};
 use crate::objects::remove;
+use crate::quota::{Reservation, Resource};
 use crate::random;
 use crate::sys::limits::Refusal;
-use crate::sys::{self, Errno};
+use crate::sys::message_queue::MessageQueue;
+use crate::sys::{self, Errno, Identity};
+use std::sync::Arc;
 
-/// What a guest asks for that opens an object: the rights on its content, and to
-/// create it if need be. This is for the log: an object that exists is opened
-/// without the right to create it.
-pub(super) fn asked(rights: &[Right], flags: OpenFlags) -> Vec<Right> {
-    let create = flags.contains(OpenFlags::CREATE).then_some(Right::Create);
-    rights.iter().copied().chain(create).collect()
-}
+/// What a guest wants to open or create, as far as the kinds differ.
+pub(super) trait Opening {
+    /// The object itself.
+    type Raw;
 
-/// An object that was opened, and whether it was created on the way.
-pub(super) enum Opened<T> {
-    Existing(T),
-    New(T),
-}
+    const KIND: Kind;
 
-impl<T> Opened<T> {
-    /// The object, and whether it is new.
-    pub(super) fn into_parts(self) -> (T, bool) {
-        match self {
-            Self::Existing(object) => (object, false),
-            Self::New(object) => (object, true),
-        }
+    /// The rights that it takes to open an object that exists.
+    fn rights(&self) -> &'static [Right];
+
+    /// The rights that the log suggests to a guest which has none.
+    fn suggested_rights(&self) -> &'static [Right] {
+        self.rights()
+    }
+
+    /// Fails if the arguments make no sense.
+    fn check(&self, flags: OpenFlags) -> Result<(), Error>;
+
+    /// Opens what exists.
+    fn open(&self, name: &Name) -> sys::Result<Self::Raw>;
+
+    /// Fails if the guest may not create an object like this.
+    fn check_limits(&self, ctx: &IpcCtx, permit: &Permit) -> Result<(), Error>;
+
+    /// The bytes that a new object takes of the guest's quota.
+    fn bytes(&self) -> Option<(Resource, u64)>;
+
+    /// Creates what does not exist, and says which object it is as soon as that is known.
+    fn create(&self, name: &Name, created: impl FnOnce(Identity)) -> sys::Result<Self::Raw>;
+
+    /// Which limit of the system's was met if it has refused to open or to create the
+    /// object.
+    fn refusal(&self, errno: Errno, _creating: bool) -> Refusal {
+        Refusal::of_memory(errno)
+    }
+
+    fn identity(raw: &Self::Raw) -> sys::Result<Identity>;
+
+    /// Another descriptor of a queue that cannot be opened by its name.
+    fn dup_fd(_: &Self::Raw) -> sys::Result<Option<MessageQueue>> {
+        Ok(None)
     }
 }
 
-/// The outcome of opening a name, of which the audit is told. To open an object that
-/// exists takes the rights; what was opened comes with whether it is new.
-pub(super) fn audited_open<T>(
-    ctx: &IpcCtx,
-    kind: Kind,
+/// An object that was opened, and what it takes of the guest.
+pub(super) struct Opened<T> {
+    pub(super) raw: T,
+    pub(super) identity: Identity,
+    /// Whether it was created on the way.
+    pub(super) is_new: bool,
+    pub(super) permit: Permit,
+    /// The handle.
+    pub(super) handle: Reservation,
+    /// Of a semaphore with `undo`.
+    pub(super) undo: Option<Reservation>,
+    /// Of an object that the guest has created.
+    pub(super) charge: Option<Arc<Charge>>,
+    pub(super) entry: Entry,
+}
+
+/// Opens an object for a guest, or creates it, as the flags say. `finish` makes a handle
+/// of it. The audit is told of the outcome.
+pub(super) fn open<'a, O: Opening, T>(
+    view: &mut IpcCtxView<'a>,
     name: &str,
-    rights: &[Right],
     flags: OpenFlags,
-    opened: Result<(T, bool), Error>,
+    opening: &O,
+    finish: impl FnOnce(&mut IpcCtxView<'a>, Opened<O::Raw>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    if !ctx.is_audited() {
-        return opened.map(|(object, _)| object);
+    let creates = flags.contains(OpenFlags::CREATE);
+    let lookup = view.ctx.look_up(O::KIND, name);
+    let mut exists = false;
+    let opened = open_or_create(view.ctx, &lookup, flags, opening).and_then(|opened| {
+        let is_new = opened.is_new;
+        finish(view, opened).inspect(|_| exists = !is_new)
+    });
+    if !view.ctx.is_audited() {
+        return opened;
     }
     // What exists is opened without the right to create it.
-    let exists = matches!(opened, Ok((_, false)));
-    let (operation, rights) = match flags.contains(OpenFlags::CREATE) && !exists {
-        true => (Operation::Create, asked(rights, flags)),
-        false => (Operation::Open, rights.into()),
+    let (operation, rights) = match creates && !exists {
+        true => (Operation::Create, and_create(opening.rights())),
+        false => (Operation::Open, opening.rights().into()),
     };
-    let request = AccessRequest::new(operation, kind, name).with_rights(&rights);
-    ctx.audited(request, opened).map(|(object, _)| object)
+    let request = AccessRequest::new(operation, lookup.target()).with_rights(&rights);
+    view.ctx.audited(request, opened)
 }
 
-/// Opens the object or creates it, as the flags say. Whether it was created is
-/// known for sure: it is either opened without `O_CREAT` or created with `O_EXCL`.
-pub(super) fn open_or_create<T>(
-    ctx: &mut IpcCtx,
-    kind: Kind,
-    permit: &Permit,
-    flags: OpenFlags,
-    mut open: impl FnMut(&str) -> sys::Result<T>,
-    mut create: impl FnMut(&mut IpcCtx, &str) -> Result<T, Error>,
-) -> Result<Opened<T>, Error> {
-    let creates = flags.contains(OpenFlags::CREATE);
-    let exclusive = flags.contains(OpenFlags::EXCLUSIVE);
-    if exclusive && !creates {
-        return Err(ErrorCode::Invalid.into());
-    }
-    let may_create = permit.grant.allows(Right::Create, false);
-    if exclusive && !may_create {
-        return Err(ctx.deny(kind, &permit.guest_name, &[Right::Create], false));
-    }
-    if exclusive {
-        return create(ctx, &permit.host_name).map(Opened::New);
-    }
-    // A peer that creates and unlinks the name all the time could keep both ways
-    // from succeeding.
-    const MOST_TRIES: usize = 100;
-    for _ in 0..MOST_TRIES {
-        match open(&permit.host_name) {
-            Err(Errno::ENOENT) if creates => {}
-            opened => {
-                let refused = |errno| ctx.refused(kind, permit, refusal(kind, errno));
-                return opened.map(Opened::Existing).map_err(refused);
-            }
-        }
-        if !may_create {
-            return Err(ctx.deny(kind, &permit.guest_name, &[Right::Create], false));
-        }
-        match create(ctx, &permit.host_name) {
-            Err(Error::Code(ErrorCode::Exists)) => {}
-            created => return created.map(Opened::New),
-        }
-    }
-    Err(ErrorCode::Busy.into())
-}
-
-fn refusal(kind: Kind, errno: Errno) -> Refusal {
-    match kind {
-        Kind::Semaphore | Kind::SharedMemory => Refusal::of_memory(errno),
-        Kind::MessageQueue => Refusal::of_queue(errno, None),
-    }
-}
-
-/// Creates an object under the prefix and a random word, with `create`.
-pub(super) fn create_unique<T>(
-    ctx: &mut IpcCtx,
-    kind: Kind,
+/// Creates an object under the prefix and a random word.
+pub(super) fn create_unique<'a, O: Opening, T>(
+    view: &mut IpcCtxView<'a>,
     prefix: &str,
-    rights: &[Right],
-    mut create: impl FnMut(&mut IpcCtx, &Permit) -> Result<T, Error>,
+    opening: &O,
+    finish: impl FnOnce(&mut IpcCtxView<'a>, Opened<O::Raw>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     // 36^16 words: the second try is for a random generator that is broken.
     const MOST_TRIES: usize = 8;
     const WORD: usize = 16;
+    let rights = and_create(opening.rights());
     for _ in 0..MOST_TRIES {
         let name = format!("{prefix}{}", random::word(WORD));
-        let rights = [rights, &[Right::Create]].concat();
-        let permit = ctx.permit(kind, &name, &rights, &rights);
-        let created = permit.and_then(|permit| create(ctx, &permit));
+        let lookup = view.ctx.look_up(O::KIND, &name);
+        let created = lookup
+            .permit(view.ctx, &rights, &rights)
+            .and_then(|permit| {
+                let reserved = Reserved::new(view.ctx, permit)?;
+                let (raw, charge) = create(view.ctx, permit, opening)?;
+                reserved.opened::<O>(view.ctx, permit, raw, Some(charge))
+            });
         let request = AccessRequest {
             prefix: Some(prefix),
-            ..AccessRequest::new(Operation::Create, kind, &name).with_rights(&rights)
+            ..AccessRequest::new(Operation::Create, lookup.target()).with_rights(&rights)
         };
-        match ctx.audited(request, created) {
+        match view.ctx.audited(request, created) {
             Err(Error::Code(ErrorCode::Exists)) => {}
-            done => return done,
+            created => return finish(view, created?),
         }
     }
     Err(ErrorCode::Exists.into())
 }
 
+/// Opens the object or creates it, as the flags say. Whether it was created is
+/// known for sure: it is either opened without `O_CREAT` or created with `O_EXCL`.
+fn open_or_create<O: Opening>(
+    ctx: &mut IpcCtx,
+    lookup: &Lookup<'_>,
+    flags: OpenFlags,
+    opening: &O,
+) -> Result<Opened<O::Raw>, Error> {
+    opening.check(flags)?;
+    let creates = flags.contains(OpenFlags::CREATE);
+    let exclusive = flags.contains(OpenFlags::EXCLUSIVE);
+    let permit = match creates {
+        true => lookup.permit(
+            ctx,
+            opening.rights(),
+            &and_create(opening.suggested_rights()),
+        )?,
+        false => lookup.permit(ctx, opening.rights(), opening.suggested_rights())?,
+    };
+    let reserved = Reserved::new(ctx, permit)?;
+    if exclusive && !creates {
+        return Err(ErrorCode::Invalid.into());
+    }
+    let may_create = permit.grant.allows(Right::Create, false);
+    // A peer that creates and unlinks the name all the time could keep both ways
+    // from succeeding.
+    const MOST_TRIES: usize = 100;
+    for _ in 0..MOST_TRIES {
+        if !exclusive {
+            match opening.open(&permit.host_name) {
+                Err(Errno::ENOENT) if creates => {}
+                Err(errno) => return Err(ctx.refused(permit, opening.refusal(errno, false))),
+                Ok(raw) => return reserved.opened::<O>(ctx, permit, raw, None),
+            }
+        }
+        if !may_create {
+            return Err(ctx.deny(&permit.guest_name, &[Right::Create]));
+        }
+        match create(ctx, permit, opening) {
+            Err(Error::Code(ErrorCode::Exists)) if !exclusive => {}
+            Err(error) => return Err(error),
+            Ok((raw, charge)) => return reserved.opened::<O>(ctx, permit, raw, Some(charge)),
+        }
+    }
+    Err(ErrorCode::Busy.into())
+}
+
+/// The one way in which an object comes to be: it is paid for, the ledger knows of it,
+/// the system makes it, and the guest is noted as its creator.
+fn create<O: Opening>(
+    ctx: &mut IpcCtx,
+    permit: &Permit,
+    opening: &O,
+) -> Result<(O::Raw, Arc<Charge>), Error> {
+    opening.check_limits(ctx, permit)?;
+    let bytes = opening.bytes();
+    let bytes = bytes.map(|(resource, amount)| ctx.reserve(resource, amount));
+    let bytes = bytes.transpose()?;
+    let charge = Charge::new(ctx.reserve_object(permit)?, bytes);
+    let mut pending = ctx.ledger().creates(&permit.host_name);
+    let raw = opening
+        .create(&permit.host_name, |identity| pending.created(identity))
+        .map_err(|errno| ctx.refused(permit, opening.refusal(errno, true)))?;
+    let entry = pending.finish();
+    let (identity, dup_fd) = (O::identity(&raw)?, O::dup_fd(&raw)?);
+    ctx.created().add(permit, identity, dup_fd, &charge, entry);
+    Ok((raw, charge))
+}
+
+/// What an open object takes of the guest's quota, whoever created it.
+struct Reserved {
+    handle: Reservation,
+    undo: Option<Reservation>,
+}
+
+impl Reserved {
+    fn new(ctx: &IpcCtx, permit: &Permit) -> Result<Self, Error> {
+        Ok(Self {
+            handle: ctx.reserve(Resource::Handles, 1)?,
+            undo: ctx.reserve_undo(permit)?,
+        })
+    }
+
+    /// The object is open. `created` is its charge if it is new.
+    fn opened<O: Opening>(
+        self,
+        ctx: &mut IpcCtx,
+        permit: &Permit,
+        raw: O::Raw,
+        created: Option<Arc<Charge>>,
+    ) -> Result<Opened<O::Raw>, Error> {
+        let identity = O::identity(&raw)?;
+        Ok(Opened {
+            is_new: created.is_some(),
+            charge: created.or_else(|| ctx.created().charge(O::KIND, identity)),
+            entry: ctx.ledger().opens(&permit.host_name, identity),
+            permit: permit.clone(),
+            handle: self.handle,
+            undo: self.undo,
+            identity,
+            raw,
+        })
+    }
+}
+
+fn and_create(rights: &[Right]) -> Vec<Right> {
+    [rights, &[Right::Create]].concat()
+}
+
 /// Removes a name that the guest may remove.
-pub(super) fn unlink_name(ctx: &mut IpcCtx, kind: Kind, name: &str) -> Result<(), Error> {
+pub(super) fn unlink(ctx: &mut IpcCtx, kind: Kind, name: &str) -> Result<(), Error> {
+    let lookup = ctx.look_up(kind, name);
     let mut created = false;
-    let unlinked = unlink(ctx, kind, name, &mut created);
+    let unlinked = unlink_permitted(ctx, &lookup, &mut created);
     // To be told that there is nothing takes no more than to remove one's own.
     let missing = matches!(unlinked, Err(Error::Code(ErrorCode::NoEntry)));
     let request = AccessRequest {
         created_by_guest: created || missing,
-        ..AccessRequest::new(Operation::Unlink, kind, name).with_rights(&[Right::Unlink])
+        ..AccessRequest::new(Operation::Unlink, lookup.target()).with_rights(&[Right::Unlink])
     };
     ctx.audited(request, unlinked)
 }
 
 /// Sets `created` if the guest had created the object, as far as anybody wants to know.
-fn unlink(ctx: &mut IpcCtx, kind: Kind, name: &str, created: &mut bool) -> Result<(), Error> {
-    let permit = ctx.find(kind, name, &[Right::Unlink])?;
-    let is_creator = |ctx: &mut IpcCtx| ctx.created().is_creator(kind, &permit.host_name);
+fn unlink_permitted(
+    ctx: &mut IpcCtx,
+    lookup: &Lookup<'_>,
+    created: &mut bool,
+) -> Result<(), Error> {
+    let permit = lookup.found(ctx, &[Right::Unlink])?;
+    let is_creator = |ctx: &mut IpcCtx| ctx.created().is_creator(&permit.host_name);
     *created = match permit.depends_on_creator() {
         true => is_creator(ctx)?,
         false => ctx.is_audited() && is_creator(ctx).unwrap_or(false),
     };
     if !permit.grant.allows(Right::Unlink, *created) {
-        return Err(ctx.deny(kind, name, &[Right::Unlink], false));
+        return Err(ctx.deny(&permit.guest_name, &[Right::Unlink]));
     }
-    remove(kind, &permit.host_name)?;
-    ctx.created().forget(kind, &permit.host_name);
+    remove(&permit.host_name)?;
+    ctx.created().forget(&permit.host_name);
     Ok(())
 }
 
 /// Semaphores and queues have nothing to truncate.
 pub(super) fn refuse_truncate(flags: OpenFlags) -> Result<(), Error> {
-    if flags.contains(OpenFlags::TRUNCATE) {
-        Err(ErrorCode::Invalid.into())
-    } else {
-        Ok(())
+    match flags.contains(OpenFlags::TRUNCATE) {
+        true => Err(ErrorCode::Invalid.into()),
+        false => Ok(()),
     }
 }
 

@@ -12,11 +12,12 @@ use super::mappings::Mapping;
 use super::message_queue::Queue;
 use super::semaphore::Semaphore;
 use super::shared_memory::Segment;
-use crate::bindings::posix::ipc::message_queue::{HostQueue, Message};
-use crate::bindings::posix::ipc::semaphore::HostSemaphore;
-use crate::bindings::posix::ipc::types::Access;
 use crate::ctx::IpcView;
 use crate::error::{Error, ErrorCode};
+use crate::host::bindings::posix::ipc::message_queue::{HostQueue, Message};
+use crate::host::bindings::posix::ipc::semaphore::HostSemaphore;
+use crate::host::bindings::posix::ipc::types::Access;
+use crate::host::bindings::posix::ipc::types::ErrorCode as GuestError;
 use crate::sys::guest_memory::{address_of, with_bytes};
 use std::future::{Future, ready};
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub(super) fn add_to_linker<T: IpcView + 'static>(linker: &mut Linker<T>) -> was
 }
 
 /// What a function returns: one result, which is an answer for the guest.
-type Answer<R> = wasmtime::Result<(Result<R, ErrorCode>,)>;
+type Answer<R> = wasmtime::Result<(Result<R, GuestError>,)>;
 
 /// The answer of a function that may have to wait.
 type Later<'a, R> = Box<dyn Future<Output = Answer<R>> + Send + 'a>;
@@ -57,7 +58,7 @@ type Later<'a, R> = Box<dyn Future<Output = Answer<R>> + Send + 'a>;
 fn answer<R>(result: Result<R, Error>) -> Answer<R> {
     match result {
         Ok(value) => Ok((Ok(value),)),
-        Err(Error::Code(code)) => Ok((Err(code),)),
+        Err(Error::Code(code)) => Ok((Err(code.into()),)),
         Err(Error::Trap(trap)) => Err(trap),
     }
 }

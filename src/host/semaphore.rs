@@ -1,21 +1,20 @@
 //! The interface `semaphore`.
 
 use super::mappings::{Mapping, Part};
-use super::open::{
-    asked, audited_open, create_unique, open_or_create, refuse_truncate, unlink_name,
-};
+use super::open::{Opened, Opening, create_unique, open, refuse_truncate, unlink};
 use crate::audit::Operation;
-use crate::bindings::posix::ipc::semaphore::{Host, HostSemaphore};
-use crate::bindings::posix::ipc::types::OpenFlags;
 use crate::ctx::{
-    AccessRequest, Charge, Held, IpcCtx, IpcCtxView, IpcHost, OpenCharge, Permit, RightState,
+    AccessRequest, Held, IpcCtx, IpcCtxView, IpcHost, OpenCharge, Permit, RightState,
 };
 use crate::error::{Error, ErrorCode};
-use crate::grant::{Kind, Right};
+use crate::grant::Right;
+use crate::host::bindings::posix::ipc::semaphore::{Host, HostSemaphore};
+use crate::host::bindings::posix::ipc::types::OpenFlags;
 use crate::ledger::Entry;
+use crate::name::{Kind, Name};
 use crate::quota::{Reservation, Resource};
 use crate::sys;
-use crate::sys::limits::Refusal;
+use crate::sys::Identity;
 use std::cell::Cell;
 use std::sync::Arc;
 use wasmtime::Engine;
@@ -26,11 +25,9 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 /// A guest's handle to a semaphore.
 pub struct Semaphore {
     raw: Arc<sys::semaphore::Semaphore>,
-    name: String,
+    permit: Permit,
     wait: Cell<RightState>,
     post: Cell<RightState>,
-    may_map: bool,
-    host_name: String,
     held: Option<Arc<Held>>,
     open_charge: Arc<OpenCharge>,
     _entry: Entry,
@@ -40,7 +37,7 @@ const KIND: Kind = Kind::Semaphore;
 
 impl Host for IpcCtxView<'_> {
     fn unlink(&mut self, name: String) -> Result<(), Error> {
-        unlink_name(self.ctx, KIND, &name)
+        unlink(self.ctx, KIND, &name)
     }
 }
 
@@ -52,8 +49,11 @@ impl HostSemaphore for IpcCtxView<'_> {
         mode: u32,
         initial_value: u32,
     ) -> Result<Handle<Semaphore>, Error> {
-        let opened = self.open_semaphore(&name, flags, mode, initial_value);
-        audited_open(self.ctx, KIND, &name, &[], flags, opened)
+        let opening = OpenSemaphore {
+            mode,
+            value: initial_value,
+        };
+        open(self, &name, flags, &opening, Self::push)
     }
 
     fn create_unique(
@@ -62,18 +62,15 @@ impl HostSemaphore for IpcCtxView<'_> {
         mode: u32,
         initial_value: u32,
     ) -> Result<Handle<Semaphore>, Error> {
-        let (permit, handle, undo, raw, charge) =
-            create_unique(self.ctx, KIND, &prefix, &[], |ctx, permit| {
-                let handle = ctx.reserve(Resource::Handles, 1)?;
-                let undo = ctx.reserve_undo(permit)?;
-                let (semaphore, charge) = create(ctx, permit, mode, initial_value)?;
-                Ok((permit.clone(), handle, undo, semaphore, charge))
-            })?;
-        self.push(raw, permit, handle, undo, Some(charge))
+        let opening = OpenSemaphore {
+            mode,
+            value: initial_value,
+        };
+        create_unique(self, &prefix, &opening, Self::push)
     }
 
     fn name(&mut self, this: Handle<Semaphore>) -> wasmtime::Result<String> {
-        Ok(self.table.get(&this)?.name.clone())
+        Ok(self.table.get(&this)?.permit.guest_name.to_string())
     }
 
     fn mode(&mut self, this: Handle<Semaphore>) -> wasmtime::Result<u32> {
@@ -126,7 +123,7 @@ impl HostSemaphore for IpcCtxView<'_> {
             host: self.ctx.host().clone(),
             semaphore: semaphore.raw.clone(),
             _open_charge: semaphore.open_charge.clone(),
-            _pollable: self.ctx.reserve_pollable(KIND, &semaphore.name)?,
+            _pollable: self.ctx.reserve_pollable(&semaphore.permit)?,
         };
         let available = self.table.push(available)?;
         subscribe(self.table, available).map_err(Error::Trap)
@@ -171,8 +168,7 @@ impl Semaphore {
         operation: Operation,
         right: Right,
     ) -> Result<(), Error> {
-        let request = AccessRequest::new(operation, KIND, &self.name);
-        ctx.check_use(state, request.with_rights(&[right]))
+        ctx.check_use(state, &self.permit, operation, right)
     }
 
     /// Whatever the grant says: public for the benchmark of what the check costs.
@@ -191,37 +187,6 @@ impl Semaphore {
 }
 
 impl IpcCtxView<'_> {
-    fn open_semaphore(
-        &mut self,
-        name: &str,
-        flags: OpenFlags,
-        mode: u32,
-        initial_value: u32,
-    ) -> Result<(Handle<Semaphore>, bool), Error> {
-        refuse_truncate(flags)?;
-        let asked = asked(&[Right::Wait, Right::Post], flags);
-        let permit = self.ctx.find(KIND, name, &asked)?;
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let undo = self.ctx.reserve_undo(&permit)?;
-        let mut charge = None;
-        let opened = open_or_create(
-            self.ctx,
-            KIND,
-            &permit,
-            flags,
-            sys::semaphore::Semaphore::open,
-            |ctx, _| {
-                let (semaphore, new) = create(ctx, &permit, mode, initial_value)?;
-                charge = Some(new);
-                Ok(semaphore)
-            },
-        )?;
-        let (raw, is_new) = opened.into_parts();
-        let charge = charge.or_else(|| self.ctx.created().charge(KIND, raw.identity()));
-        let handle = self.push(raw, permit, handle, undo, charge)?;
-        Ok((handle, is_new))
-    }
-
     pub(super) fn map_semaphore(
         &mut self,
         this: &Handle<Semaphore>,
@@ -229,9 +194,10 @@ impl IpcCtxView<'_> {
         probe: Option<usize>,
     ) -> Result<Handle<Mapping>, Error> {
         let semaphore = self.table.get(this)?;
-        let name = semaphore.name.clone();
+        let permit = semaphore.permit.clone();
         let mapped = self.map_allowed_semaphore(this, engine, probe);
-        let request = AccessRequest::new(Operation::Map, KIND, &name).with_rights(&[Right::Map]);
+        let request = AccessRequest::new(Operation::Map, permit.target());
+        let request = request.with_rights(&[Right::Map]);
         self.ctx.audited(request, mapped)
     }
 
@@ -242,15 +208,16 @@ impl IpcCtxView<'_> {
         probe: Option<usize>,
     ) -> Result<Handle<Mapping>, Error> {
         let semaphore = self.table.get(this)?;
-        if !semaphore.may_map {
-            return Err(self.ctx.deny_optional(KIND, &semaphore.name, &[Right::Map]));
+        let permit = &semaphore.permit;
+        if !permit.grant.allows(Right::Map, false) {
+            return Err(self.ctx.deny_optional(&permit.guest_name, &[Right::Map]));
         }
         let region = self.region(engine, probe)?;
         // What a guest would not know how to use is not given to it.
         if !sys::word::semaphores_have_words() {
             return Err(ErrorCode::Unsupported.into());
         }
-        let object = semaphore.raw.reopen(&semaphore.host_name)?;
+        let object = semaphore.raw.reopen(semaphore.permit.host_name.as_str())?;
         let part = Part {
             object: Arc::new(object),
             offset: 0,
@@ -264,50 +231,77 @@ impl IpcCtxView<'_> {
 
     fn push(
         &mut self,
-        raw: sys::semaphore::Semaphore,
-        permit: Permit,
-        handle: Reservation,
-        reserved: Option<Reservation>,
-        charge: Option<Arc<Charge>>,
+        opened: Opened<sys::semaphore::Semaphore>,
     ) -> Result<Handle<Semaphore>, Error> {
+        let Opened {
+            raw,
+            permit,
+            handle,
+            undo,
+            charge,
+            entry,
+            ..
+        } = opened;
         let raw = Arc::new(raw);
-        let undo = |taken| {
-            let charge = charge.as_ref();
-            self.ctx.undo(&raw, &permit.host_name, charge, taken)
-        };
-        let held = reserved.map(undo);
+        let undo = undo.map(|taken| {
+            let host_name = &permit.host_name;
+            self.ctx.undo(&raw, host_name, charge.as_ref(), taken)
+        });
         Ok(self.table.push(Semaphore {
             wait: Cell::new(self.ctx.usable(&permit, Right::Wait)),
             post: Cell::new(self.ctx.usable(&permit, Right::Post)),
-            may_map: permit.grant.allows(Right::Map, false),
-            held,
-            _entry: self
-                .ctx
-                .ledger()
-                .opens(KIND, &permit.host_name, raw.identity()),
+            held: undo,
             raw,
-            name: permit.guest_name,
-            host_name: permit.host_name,
+            permit,
             open_charge: OpenCharge::new(handle, charge),
+            _entry: entry,
         })?)
     }
 }
 
-fn create(
-    ctx: &mut IpcCtx,
-    permit: &Permit,
+/// A semaphore that is to be opened, or created with this mode and value.
+struct OpenSemaphore {
     mode: u32,
     value: u32,
-) -> Result<(sys::semaphore::Semaphore, Arc<Charge>), Error> {
-    let charge = Charge::new(ctx.reserve_object(permit)?, None);
-    let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
-    let created = |identity| pending.created(identity);
-    let semaphore = sys::semaphore::Semaphore::create(&permit.host_name, mode, value, created)
-        .map_err(|errno| ctx.refused(KIND, permit, Refusal::of_memory(errno)))?;
-    let entry = pending.finish();
-    ctx.created()
-        .add(KIND, permit, semaphore.identity(), None, &charge, entry);
-    Ok((semaphore, charge))
+}
+
+impl Opening for OpenSemaphore {
+    type Raw = sys::semaphore::Semaphore;
+
+    const KIND: Kind = KIND;
+
+    /// Whether it may be taken and added to is found out when that is done.
+    fn rights(&self) -> &'static [Right] {
+        &[]
+    }
+
+    fn suggested_rights(&self) -> &'static [Right] {
+        &[Right::Wait, Right::Post]
+    }
+
+    fn check(&self, flags: OpenFlags) -> Result<(), Error> {
+        refuse_truncate(flags)
+    }
+
+    fn open(&self, name: &Name) -> sys::Result<Self::Raw> {
+        Self::Raw::open(name.as_str())
+    }
+
+    fn check_limits(&self, _: &IpcCtx, _: &Permit) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn bytes(&self) -> Option<(Resource, u64)> {
+        None
+    }
+
+    fn create(&self, name: &Name, created: impl FnOnce(Identity)) -> sys::Result<Self::Raw> {
+        Self::Raw::create(name.as_str(), self.mode, self.value, created)
+    }
+
+    fn identity(raw: &Self::Raw) -> sys::Result<Identity> {
+        Ok(raw.identity())
+    }
 }
 
 /// Ready while the semaphore's value is above 0.

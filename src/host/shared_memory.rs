@@ -1,14 +1,17 @@
 //! The interface `shared-memory`.
 
 use super::mappings::{Mapping, Part};
-use super::open::{asked, audited_open, create_unique, directions, open_or_create, unlink_name};
+use super::open::{Opened, Opening, create_unique, directions, open, unlink};
 use crate::audit::Operation;
-use crate::bindings::posix::ipc::shared_memory::{AtomicOperation, Host, HostSegment, WaitOutcome};
-use crate::bindings::posix::ipc::types::{Access, OpenFlags};
 use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, Permit};
 use crate::error::{Error, ErrorCode};
-use crate::grant::{Kind, Right};
+use crate::grant::Right;
+use crate::host::bindings::posix::ipc::shared_memory::{
+    AtomicOperation, Host, HostSegment, WaitOutcome,
+};
+use crate::host::bindings::posix::ipc::types::{Access, OpenFlags};
 use crate::ledger::Entry;
+use crate::name::{Kind, Name};
 use crate::quota::{Reservation, Resource};
 use crate::sys::limits::Refusal;
 use crate::sys::shared_memory::SharedMemory;
@@ -39,7 +42,7 @@ const LONGEST_READ: u64 = 16 << 20;
 
 impl Host for IpcCtxView<'_> {
     fn unlink(&mut self, name: String) -> Result<(), Error> {
-        unlink_name(self.ctx, KIND, &name)
+        unlink(self.ctx, KIND, &name)
     }
 }
 
@@ -52,12 +55,16 @@ impl HostSegment for IpcCtxView<'_> {
         size: Option<u64>,
         access: Access,
     ) -> Result<Handle<Segment>, Error> {
-        let rights = match directions(access) {
-            (_, true) => &[Right::Read, Right::Write][..],
-            (_, false) => &[Right::Read],
-        };
-        let opened = self.open_segment(&name, flags, mode, size, access);
-        audited_open(self.ctx, KIND, &name, rights, flags, opened)
+        let opening = OpenSegment { mode, size, access };
+        open(self, &name, flags, &opening, |view, opened| {
+            let is_new = opened.is_new;
+            let mut segment = Segment::new(opened, opening.writes());
+            let truncate = flags.contains(OpenFlags::TRUNCATE);
+            if !is_new && (truncate || size.is_some()) {
+                segment.resize(view.ctx, size.unwrap_or(0), truncate)?;
+            }
+            Ok(view.table.push(segment)?)
+        })
     }
 
     fn create_unique(
@@ -66,30 +73,18 @@ impl HostSegment for IpcCtxView<'_> {
         mode: u32,
         size: u64,
     ) -> Result<Handle<Segment>, Error> {
-        let rights = [Right::Read, Right::Write];
-        let (permit, handle, raw, charge) =
-            create_unique(self.ctx, KIND, &prefix, &rights, |ctx, permit| {
-                let handle = ctx.reserve(Resource::Handles, 1)?;
-                let (raw, charge) = create(ctx, permit, mode, size)?;
-                Ok((permit.clone(), handle, raw, charge))
-            })?;
-        let identity = raw.identity()?;
-        let charge = Some(charge);
-        let entry = self.ctx.ledger().opens(KIND, &permit.host_name, identity);
-        let segment = Segment {
-            raw,
-            permit,
-            identity,
-            may_write: true,
-            _handle: handle,
-            charge,
-            _entry: entry,
+        let opening = OpenSegment {
+            mode,
+            size: Some(size),
+            access: Access::ReadWrite,
         };
-        Ok(self.table.push(segment)?)
+        create_unique(self, &prefix, &opening, |view, opened| {
+            Ok(view.table.push(Segment::new(opened, true))?)
+        })
     }
 
     fn name(&mut self, this: Handle<Segment>) -> wasmtime::Result<String> {
-        Ok(self.table.get(&this)?.permit.guest_name.clone())
+        Ok(self.table.get(&this)?.permit.guest_name.to_string())
     }
 
     fn mode(&mut self, this: Handle<Segment>) -> Result<u32, Error> {
@@ -259,58 +254,6 @@ impl HostSegment for IpcCtxView<'_> {
 }
 
 impl IpcCtxView<'_> {
-    fn open_segment(
-        &mut self,
-        name: &str,
-        flags: OpenFlags,
-        mode: u32,
-        size: Option<u64>,
-        access: Access,
-    ) -> Result<(Handle<Segment>, bool), Error> {
-        let may_write = match directions(access) {
-            (true, write) => write,
-            (false, _) => return Err(ErrorCode::Invalid.into()),
-        };
-        let rights = if may_write {
-            &[Right::Read, Right::Write][..]
-        } else {
-            &[Right::Read]
-        };
-        let permit = self.ctx.permit(KIND, name, rights, &asked(rights, flags))?;
-        let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let mut charge = None;
-        let opened = open_or_create(
-            self.ctx,
-            KIND,
-            &permit,
-            flags,
-            |host_name| SharedMemory::open(host_name, may_write),
-            |ctx, _| {
-                let (segment, new) = create(ctx, &permit, mode, size.unwrap_or(0))?;
-                charge = Some(new);
-                Ok(segment)
-            },
-        )?;
-        let (raw, is_new) = opened.into_parts();
-        let identity = raw.identity()?;
-        let charge = charge.or_else(|| self.ctx.created().charge(KIND, identity));
-        let entry = self.ctx.ledger().opens(KIND, &permit.host_name, identity);
-        let mut segment = Segment {
-            raw,
-            permit,
-            identity,
-            may_write,
-            _handle: handle,
-            charge,
-            _entry: entry,
-        };
-        let truncate = flags.contains(OpenFlags::TRUNCATE);
-        if !is_new && (truncate || size.is_some()) {
-            segment.resize(self.ctx, size.unwrap_or(0), truncate)?;
-        }
-        Ok((self.table.push(segment)?, is_new))
-    }
-
     pub(super) fn write_segment(
         &mut self,
         this: &Handle<Segment>,
@@ -349,9 +292,10 @@ impl IpcCtxView<'_> {
         range: Range<u64>,
         access: Access,
     ) -> Result<Handle<Mapping>, Error> {
-        let name = self.table.get(this)?.permit.guest_name.clone();
+        let permit = self.table.get(this)?.permit.clone();
         let mapped = self.map_allowed_segment(this, engine, probe, range, access);
-        let request = AccessRequest::new(Operation::Map, KIND, &name).with_rights(&[Right::Map]);
+        let request = AccessRequest::new(Operation::Map, permit.target());
+        let request = request.with_rights(&[Right::Map]);
         self.ctx.audited(request, mapped)
     }
 
@@ -370,7 +314,7 @@ impl IpcCtxView<'_> {
         };
         if !segment.permit.grant.allows(Right::Map, false) {
             let name = &segment.permit.guest_name;
-            return Err(self.ctx.deny_optional(KIND, name, &[Right::Map]));
+            return Err(self.ctx.deny_optional(name, &[Right::Map]));
         }
         if writable && !segment.may_write {
             return Err(ErrorCode::Access.into());
@@ -415,6 +359,18 @@ impl IpcCtxView<'_> {
 }
 
 impl Segment {
+    fn new(opened: Opened<SharedMemory>, may_write: bool) -> Self {
+        Self {
+            raw: opened.raw,
+            permit: opened.permit,
+            identity: opened.identity,
+            may_write,
+            _handle: opened.handle,
+            charge: opened.charge,
+            _entry: opened.entry,
+        }
+    }
+
     /// Changes the size; with `truncate`, nothing stays of what is in the object.
     fn resize(&mut self, ctx: &mut IpcCtx, size: u64, truncate: bool) -> Result<(), Error> {
         if !self.may_write {
@@ -428,7 +384,7 @@ impl Segment {
         let resized = self.change_size(ctx, before, size, truncate, created);
         let request = AccessRequest {
             created_by_guest: created,
-            ..AccessRequest::new(Operation::Resize, KIND, &self.permit.guest_name)
+            ..AccessRequest::new(Operation::Resize, self.permit.target())
         };
         ctx.audited(request.with_rights(&[Right::Resize]), resized)
     }
@@ -442,7 +398,7 @@ impl Segment {
         created: bool,
     ) -> Result<(), Error> {
         if !self.permit.grant.allows(Right::Resize, created) {
-            return Err(ctx.deny(KIND, &self.permit.guest_name, &[Right::Resize], false));
+            return Err(ctx.deny(&self.permit.guest_name, &[Right::Resize]));
         }
         check_size(ctx, &self.permit, size)?;
         if self.charge.is_none() {
@@ -493,35 +449,69 @@ impl Segment {
 }
 
 fn refused(ctx: &IpcCtx, permit: &Permit, errno: Errno) -> Error {
-    ctx.refused(KIND, permit, Refusal::of_memory(errno))
+    ctx.refused(permit, Refusal::of_memory(errno))
 }
 
-fn create(
-    ctx: &mut IpcCtx,
-    permit: &Permit,
+/// A segment that is to be opened, or created with this mode and size.
+struct OpenSegment {
     mode: u32,
-    size: u64,
-) -> Result<(SharedMemory, Arc<Charge>), Error> {
-    check_size(ctx, permit, size)?;
-    let bytes = ctx.reserve(Resource::ShmBytes, size)?;
-    let charge = Charge::new(ctx.reserve_object(permit)?, Some(bytes));
-    let mut pending = ctx.ledger().creates(KIND, &permit.host_name);
-    let created = |identity| pending.created(identity);
-    let raw = SharedMemory::create(&permit.host_name, mode, size, created)
-        .map_err(|errno| refused(ctx, permit, errno))?;
-    let entry = pending.finish();
-    ctx.created()
-        .add(KIND, permit, raw.identity()?, None, &charge, entry);
-    Ok((raw, charge))
+    size: Option<u64>,
+    access: Access,
+}
+
+impl OpenSegment {
+    fn writes(&self) -> bool {
+        directions(self.access).1
+    }
+}
+
+impl Opening for OpenSegment {
+    type Raw = SharedMemory;
+
+    const KIND: Kind = KIND;
+
+    fn rights(&self) -> &'static [Right] {
+        match self.writes() {
+            true => &[Right::Read, Right::Write],
+            false => &[Right::Read],
+        }
+    }
+
+    fn check(&self, _: OpenFlags) -> Result<(), Error> {
+        match directions(self.access) {
+            (true, _) => Ok(()),
+            (false, _) => Err(ErrorCode::Invalid.into()),
+        }
+    }
+
+    fn open(&self, name: &Name) -> sys::Result<SharedMemory> {
+        SharedMemory::open(name.as_str(), self.writes())
+    }
+
+    fn check_limits(&self, ctx: &IpcCtx, permit: &Permit) -> Result<(), Error> {
+        check_size(ctx, permit, self.size.unwrap_or(0))
+    }
+
+    fn bytes(&self) -> Option<(Resource, u64)> {
+        Some((Resource::ShmBytes, self.size.unwrap_or(0)))
+    }
+
+    fn create(&self, name: &Name, created: impl FnOnce(Identity)) -> sys::Result<SharedMemory> {
+        SharedMemory::create(name.as_str(), self.mode, self.size.unwrap_or(0), created)
+    }
+
+    fn identity(raw: &SharedMemory) -> sys::Result<Identity> {
+        raw.identity()
+    }
 }
 
 /// What an object can have at all, and the grant's own limit.
-fn check_size(ctx: &mut IpcCtx, permit: &Permit, size: u64) -> Result<(), Error> {
+fn check_size(ctx: &IpcCtx, permit: &Permit, size: u64) -> Result<(), Error> {
     if i64::try_from(size).is_err() {
         return Err(ErrorCode::Invalid.into());
     }
     match permit.grant.max_size() {
-        Some(max) if size > max => Err(ctx.over_grant(KIND, permit, "max-size", max, size)),
+        Some(max) if size > max => Err(ctx.over_grant(permit, "max-size", max, size)),
         _ => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use super::dir::{Found, LedgerDir};
 use super::record::{self, Contents, Record, Role};
 use super::{set_held, set_role};
-use crate::grant::Kind;
+use crate::name::Kind;
 use crate::objects;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::shared_memory::SharedMemory;
@@ -180,8 +180,8 @@ fn read(path: &Path, problems: &mut Vec<String>) -> Option<(Found, Vec<(u64, Rec
 
 fn holder(record: &Record, found: &Found) -> Holder {
     Holder {
-        kind: record.kind,
-        name: record.name.clone(),
+        kind: record.name.kind(),
+        name: record.name.to_string(),
         device: record.identity.device,
         inode: record.identity.inode,
         guest: record.guest.clone(),
@@ -199,13 +199,10 @@ fn leftover(record: &Record) -> Option<Leftover> {
         (Role::Undo, Ok(Some(_))) => Reaped::GivenBack(record.held),
         (_, Ok(Some(_))) => Reaped::Unlinked,
     };
-    let Record {
-        kind, name, guest, ..
-    } = record.clone();
     Some(Leftover {
-        kind,
-        name,
-        guest,
+        kind: record.name.kind(),
+        name: record.name.to_string(),
+        guest: record.guest.clone(),
         reaped,
     })
 }
@@ -215,9 +212,10 @@ fn target(record: &Record) -> Result<Option<Identity>, Errno> {
     let now = match record.role {
         Role::Free | Role::Open => return Ok(None),
         Role::Undo if record.held == 0 => return Ok(None),
-        Role::Creating => message_queue::identify_unfinished(&record.name),
-        Role::Created | Role::Undo => objects::identify(record.kind, &record.name)
-            .map(|now| (now == record.identity).then_some(now)),
+        Role::Creating => message_queue::identify_unfinished(record.name.as_str()),
+        Role::Created | Role::Undo => {
+            objects::identify(&record.name).map(|now| (now == record.identity).then_some(now))
+        }
     };
     match now {
         // Another object's name by now, perhaps not even of this kind.
@@ -229,7 +227,7 @@ fn target(record: &Record) -> Result<Option<Identity>, Errno> {
 fn act(file: &mut SharedMemory, place: u64, record: &Record, leftover: Leftover) -> Leftover {
     let done = match leftover.reaped {
         Reaped::Failed => return leftover,
-        Reaped::Unlinked => objects::remove(record.kind, &record.name),
+        Reaped::Unlinked => objects::remove(&record.name),
         Reaped::GivenBack(count) => give_back(file, place, record, count),
     };
     match done {
@@ -249,7 +247,7 @@ fn give_back(
     record: &Record,
     count: u32,
 ) -> Result<(), Errno> {
-    let semaphore = Semaphore::open(&record.name)?;
+    let semaphore = Semaphore::open(record.name.as_str())?;
     if semaphore.identity() != record.identity {
         return Ok(());
     }
@@ -268,6 +266,7 @@ mod tests {
     use super::super::dir::Scratch;
     use super::super::{GuestLedger, Ledger};
     use super::*;
+    use crate::name::Name;
     use std::fs::File;
     use std::time::Duration;
 
@@ -282,7 +281,8 @@ mod tests {
             device: 1,
             inode: 2,
         };
-        let _open = guest.opens(Kind::Semaphore, "/posix-ipc.no-such-name", identity);
+        let name = Name::new(Kind::Semaphore, "/posix-ipc.no-such-name").unwrap();
+        let _open = guest.opens(&name, identity);
         let lock = folder.share().unwrap();
         let living = folder.ledgers(&lock).unwrap().remove(0);
         std::fs::copy(living, folder.path(DEAD)).unwrap();

@@ -12,7 +12,7 @@
 //! | 32 | | name, 256 bytes |
 //! | 288 | | length of the guest's label, and the label: 4 + 92 bytes |
 
-use crate::grant::Kind;
+use crate::name::{Kind, Name};
 use crate::sys::Identity;
 
 /// The bytes of the header, and of each record.
@@ -47,11 +47,10 @@ pub(super) enum Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) role: Role,
-    pub(super) kind: Kind,
     pub(super) identity: Identity,
     pub(super) held: u32,
     /// The host's name of the object.
-    pub(super) name: String,
+    pub(super) name: Name,
     pub(super) guest: String,
 }
 
@@ -113,11 +112,11 @@ impl Record {
         let mut bytes = Vec::with_capacity(SIZE);
         let label = &self.guest[..self.guest.floor_char_boundary(LONGEST_LABEL)];
         bytes.extend(self.held.to_ne_bytes());
-        bytes.extend((self.kind as u32).to_ne_bytes());
-        bytes.extend((self.name.len() as u32).to_ne_bytes());
+        bytes.extend((self.name.kind() as u32).to_ne_bytes());
+        bytes.extend((self.name.as_str().len() as u32).to_ne_bytes());
         bytes.extend(self.identity.device.to_ne_bytes());
         bytes.extend(self.identity.inode.to_ne_bytes());
-        extend_padded(&mut bytes, self.name.as_bytes(), LONGEST_NAME);
+        extend_padded(&mut bytes, self.name.as_str().as_bytes(), LONGEST_NAME);
         bytes.extend((label.len() as u32).to_ne_bytes());
         extend_padded(&mut bytes, label.as_bytes(), LONGEST_LABEL);
         bytes
@@ -139,7 +138,8 @@ fn decode(bytes: &[u8]) -> Option<Record> {
         _ => return None,
     };
     let kind = Kind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .find(|&kind| Some(kind as u32) == number(bytes, 8))?;
     let held = number(bytes, HELD as usize)?;
     let makes_sense = match role {
@@ -153,13 +153,12 @@ fn decode(bytes: &[u8]) -> Option<Record> {
     }
     Some(Record {
         role,
-        kind,
         identity: Identity {
             device: long(bytes, 16)?,
             inode: long(bytes, 24)?,
         },
         held,
-        name: text(bytes, 32, LONGEST_NAME, number(bytes, 12)?)?,
+        name: Name::new(kind, &text(bytes, 32, LONGEST_NAME, number(bytes, 12)?)?).ok()?,
         guest: text(bytes, 292, LONGEST_LABEL, number(bytes, 288)?)?,
     })
 }
@@ -184,13 +183,12 @@ mod tests {
     fn record() -> Record {
         Record {
             role: Role::Undo,
-            kind: Kind::Semaphore,
             identity: Identity {
                 device: u64::MAX,
                 inode: 7,
             },
             held: 3,
-            name: format!("/{}", "é".repeat(127)),
+            name: Name::new(Kind::Semaphore, &format!("/{}", "é".repeat(125))).unwrap(),
             guest: "worker.wasm".into(),
         }
     }

@@ -1,9 +1,9 @@
 //! Registrations for the arrival of a message.
 
-use super::{KIND, Queue};
-use crate::bindings::posix::ipc::message_queue::HostNotification;
-use crate::ctx::{IpcCtxView, OpenCharge};
+use super::Queue;
+use crate::ctx::{IpcCtxView, OpenCharge, Permit};
 use crate::error::{Error, ErrorCode};
+use crate::host::bindings::posix::ipc::message_queue::HostNotification;
 use crate::quota::{Reservation, Resource};
 use crate::sys::notification::Registration;
 use crate::wait;
@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 pub struct Notification {
     raw: Arc<Registration>,
     /// The queue's.
-    name: String,
+    permit: Permit,
     open_charge: Arc<OpenCharge>,
     /// The registration lasts as long as the queue is open.
     queue: Arc<OpenCharge>,
@@ -29,7 +29,7 @@ impl HostNotification for IpcCtxView<'_> {
 
     fn subscribe(&mut self, this: Handle<Notification>) -> Result<Handle<DynPollable>, Error> {
         let notification = self.table.get(&this)?;
-        let pollable = self.ctx.reserve_pollable(KIND, &notification.name)?;
+        let pollable = self.ctx.reserve_pollable(&notification.permit)?;
         let notified = self.table.push(Notified {
             raw: notification.raw.clone(),
             _open_charges: [notification.open_charge.clone(), notification.queue.clone()],
@@ -56,12 +56,12 @@ impl IpcCtxView<'_> {
             return Err(ErrorCode::Access.into());
         }
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
-        let name = queue.name.clone();
+        let permit = queue.permit.clone();
         let queue_open_charge = queue.open_charge.clone();
         let raw = Registration::new(queue.raw.share())?.into();
         Ok(self.table.push(Notification {
             raw,
-            name,
+            permit,
             open_charge: OpenCharge::new(handle, None),
             queue: queue_open_charge,
         })?)

@@ -8,11 +8,11 @@ use std::fmt::{self, Write};
 
 /// How many bytes of a text a message shows. Names fit; what is longer is a
 /// mistake or an attack.
-pub(super) const SHOWN: usize = 300;
+const SHOWN: usize = 300;
 
 /// Whether a character can make a text look like something that it is not: it
 /// controls the terminal, has no shape, or turns the writing around.
-pub(super) fn deceptive(c: char) -> bool {
+pub(crate) fn deceptive(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -30,7 +30,7 @@ pub(super) fn deceptive(c: char) -> bool {
 
 /// A name for a message: as it is if it is made of letters, digits and plain
 /// punctuation, else in quotes with escapes.
-pub(super) fn shown(text: &str) -> impl fmt::Display + '_ {
+pub(crate) fn shown(text: &str) -> impl fmt::Display + '_ {
     Shown {
         text,
         quote: !text.chars().all(plain) || text.is_empty() || text.len() > SHOWN,
@@ -38,7 +38,7 @@ pub(super) fn shown(text: &str) -> impl fmt::Display + '_ {
 }
 
 /// A text for a message, always in quotes.
-pub(super) fn quoted(text: &str) -> impl fmt::Display + '_ {
+pub(crate) fn quoted(text: &str) -> impl fmt::Display + '_ {
     Shown { text, quote: true }
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// A text as one word of a shell command.
-pub(super) fn shell(text: &str) -> impl fmt::Display + '_ {
+pub(crate) fn shell(text: &str) -> impl fmt::Display + '_ {
     Shell(text)
 }
 

@@ -1,44 +1,99 @@
-//! Names of objects, and the patterns that grant them.
+//! Names of objects: checked once, and then carried from the grant to the system call,
+//! the ledger and the audit.
 
-use super::show::{deceptive, quoted, shown};
-use super::{GrantError, Kind};
+pub(crate) mod show;
+
+use show::{quoted, shown};
+use std::ffi::CStr;
 use std::fmt;
+use std::sync::Arc;
+
+/// A kind of object. Each has its own names.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A named semaphore: `sem`.
+    Semaphore,
+    /// A shared-memory object: `shm`.
+    SharedMemory,
+    /// A message queue: `mq`.
+    MessageQueue,
+}
+
+impl Kind {
+    /// The three kinds.
+    pub const ALL: &'static [Self] = &[Self::Semaphore, Self::SharedMemory, Self::MessageQueue];
+
+    /// The word for this kind in grants, and after `--` the flag for one.
+    pub const fn flag(self) -> &'static str {
+        match self {
+            Self::Semaphore => "sem",
+            Self::SharedMemory => "shm",
+            Self::MessageQueue => "mq",
+        }
+    }
+
+    /// How many bytes a name of this kind may have after its slash.
+    pub const fn longest_name(self) -> usize {
+        match self {
+            // The file of the semaphore `/gate` is called `sem.gate`.
+            Self::Semaphore => 251,
+            Self::SharedMemory | Self::MessageQueue => 255,
+        }
+    }
+
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Semaphore => "semaphore",
+            Self::SharedMemory => "shared-memory object",
+            Self::MessageQueue => "message queue",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.flag())
+    }
+}
 
 /// How a file that holds a semaphore's memory is named: the semaphore `/gate` is
 /// the shared-memory object `/sem.gate`.
 const SEMAPHORE_FILE_PREFIX: &str = "sem.";
 
-/// What a prefix ends in, so that a grant for the objects of `/app` is never one
-/// for those of `/apple`.
-pub(super) const SEPARATORS: [char; 3] = ['.', '-', '_'];
-
 /// The name of one object: valid for its kind, with a leading slash.
 ///
 /// The kernel and the C library accept more than one spelling of a semaphore's or
 /// a segment's name (`x`, `/x`, `//x`). Only one of them is a `Name`, so that two
-/// names are the same object exactly if they are equal.
+/// names are the same object exactly if they are equal. Cloning one is cheap.
 ///
 /// ```
 /// use wasmtime_posix_ipc::grant::{Kind, Name, NameError};
 ///
 /// let name = Name::new(Kind::MessageQueue, "/jobs")?;
 /// assert_eq!(name.as_str(), "/jobs");
+/// assert_eq!(name.as_c_str(), c"/jobs");
 /// assert!(Name::new(Kind::MessageQueue, "//jobs").is_err());
 /// # Ok::<(), NameError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     kind: Kind,
-    text: Box<str>,
+    /// With the NUL that the system calls want at the end.
+    text: Arc<str>,
 }
 
 impl Name {
     /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not the name of an object of this kind.
     pub fn new(kind: Kind, name: &str) -> Result<Self, NameError> {
         check(kind, name)?;
         Ok(Self {
             kind,
-            text: name.into(),
+            text: format!("{name}\0").into(),
         })
     }
 
@@ -49,24 +104,53 @@ impl Name {
 
     /// The name with its leading slash, as the POSIX functions take it.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.text[..self.text.len() - 1]
+    }
+
+    /// The same for a system call.
+    pub fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(self.text.as_bytes()).unwrap_or_default()
     }
 
     /// The name without its slash.
-    pub(super) fn stem(&self) -> &str {
-        &self.text[1..]
+    pub(crate) fn stem(&self) -> &str {
+        &self.as_str()[1..]
+    }
+
+    /// The name with a prefix in front, which has a slash and leaves the name valid
+    /// unless it becomes too long.
+    pub(crate) fn prefixed(&self, prefix: &Self) -> Result<Self, NameError> {
+        let limit = self.kind.longest_name().saturating_sub(prefix.stem().len());
+        let length = self.stem().len();
+        if length > limit {
+            return Err(NameError::TooLong {
+                kind: self.kind,
+                length,
+                limit,
+            });
+        }
+        Ok(Self {
+            kind: self.kind,
+            text: format!("{prefix}{}\0", self.stem()).into(),
+        })
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:?}", self.kind, self.as_str())
     }
 }
 
 impl AsRef<str> for Name {
     fn as_ref(&self) -> &str {
-        &self.text
+        self.as_str()
     }
 }
 
@@ -181,111 +265,6 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
-/// Which names a grant is for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Pattern {
-    /// One name.
-    Exact(Name),
-    /// Every name that starts so and goes on.
-    Prefix(Prefix),
-}
-
-impl Pattern {
-    /// Reads a name, or a prefix with a star behind it: `/render.*`.
-    pub fn new(kind: Kind, pattern: &str) -> Result<Self, GrantError> {
-        match pattern.strip_suffix('*') {
-            Some(prefix) => Prefix::new(kind, prefix).map(Self::Prefix),
-            None if pattern.contains('*') => Err(star(pattern)),
-            None => Ok(Self::Exact(Name::new(kind, pattern)?)),
-        }
-    }
-
-    /// The kind of object that this is for.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Exact(name) => name.kind(),
-            Self::Prefix(prefix) => prefix.0.kind(),
-        }
-    }
-
-    /// Whether a valid name is one of those meant. A prefix does not match itself:
-    /// `/render.*` is not for `/render.`.
-    pub fn matches(&self, name: &str) -> bool {
-        match self {
-            Self::Exact(exact) => exact.as_str() == name,
-            Self::Prefix(prefix) => name
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| !rest.is_empty()),
-        }
-    }
-
-    /// The name, or the prefix without its star.
-    pub(super) fn name(&self) -> &Name {
-        match self {
-            Self::Exact(name) => name,
-            Self::Prefix(prefix) => &prefix.0,
-        }
-    }
-}
-
-/// The pattern as it is written: with the star, if it is a prefix.
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(name) => name.fmt(f),
-            Self::Prefix(prefix) => write!(f, "{}*", prefix.as_str()),
-        }
-    }
-}
-
-/// The start of names: a name that ends in `.`, `-` or `_`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Prefix(Name);
-
-impl Prefix {
-    /// Reads a prefix, which is written without the star here.
-    fn new(kind: Kind, prefix: &str) -> Result<Self, GrantError> {
-        if prefix.contains('*') {
-            return Err(star(prefix));
-        }
-        let name = Name::new(kind, prefix).map_err(|error| match error {
-            // A prefix of nothing but a slash, or that looks like a directory.
-            NameError::Invalid { .. } if prefix.trim_matches(['/', '.']).is_empty() => star(prefix),
-            error => error.into(),
-        })?;
-        if !name.stem().ends_with(SEPARATORS) || name.stem().len() < 2 {
-            return Err(star(prefix));
-        }
-        // It has to leave room for the names.
-        if name.stem().len() == kind.longest_name() {
-            return Err(GrantError::Name(NameError::TooLong {
-                kind,
-                length: name.stem().len() + 1,
-                limit: kind.longest_name(),
-            }));
-        }
-        Ok(Self(name))
-    }
-
-    /// The prefix with its leading slash and without the star.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-fn star(pattern: &str) -> GrantError {
-    GrantError::Star {
-        pattern: pattern.trim_end_matches('*').into(),
-    }
-}
-
-/// Whether a name can be part of a grant's text. The characters that the text
-/// itself uses cannot, nor those that would make it read as something else.
-pub(super) fn fits_text(name: &str) -> bool {
-    !name.contains(',') && !name.contains("::") && !name.contains(deceptive)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,10 +319,6 @@ mod tests {
                 Name::new(kind, &other),
                 Err(NameError::TooLong { .. })
             ));
-
-            let prefix = |length: usize| format!("/{}.*", "x".repeat(length - 1));
-            assert!(Pattern::new(kind, &prefix(limit - 1)).is_ok());
-            assert!(Pattern::new(kind, &prefix(limit)).is_err());
         }
     }
 
@@ -364,9 +339,6 @@ mod tests {
                 .to_string(),
             r#"shared-memory names that start with "/sem." are the memory of semaphores: use semaphore "/a\nb" itself"#
         );
-        assert!(Pattern::new(Kind::SharedMemory, "/sem.*").is_err());
-        assert!(Pattern::new(Kind::SharedMemory, "/sem.a.*").is_err());
-        assert!(Pattern::new(Kind::SharedMemory, "/sem-*").is_ok());
     }
 
     #[test]
@@ -389,45 +361,6 @@ mod tests {
                 Name::new(Kind::MessageQueue, name).unwrap_err().to_string(),
                 message
             );
-        }
-    }
-
-    #[test]
-    fn a_star_stands_behind_a_separator() {
-        for good in ["/a.*", "/a-*", "/a_*", "/a.b.*", "/...*"] {
-            let pattern = Pattern::new(Kind::MessageQueue, good).unwrap();
-            assert!(matches!(pattern, Pattern::Prefix(_)));
-            assert_eq!(pattern.to_string(), good);
-        }
-        for bad in [
-            "*", "/*", "/a*", "/a.**", "/*a", "/a.*b", "/a*.*", "/*.*", "/.*", "/-*", "/..*",
-            "/a.* ",
-        ] {
-            let error = Pattern::new(Kind::MessageQueue, bad).unwrap_err();
-            assert!(matches!(error, GrantError::Star { .. }), "{bad:?}: {error}");
-        }
-        for bad in ["a.*", "//a.*", "/a/b.*"] {
-            let error = Pattern::new(Kind::MessageQueue, bad).unwrap_err();
-            assert!(matches!(error, GrantError::Name(_)), "{bad:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn patterns_match_no_more_than_they_say() {
-        let matches = |pattern, name| {
-            Pattern::new(Kind::MessageQueue, pattern)
-                .unwrap()
-                .matches(name)
-        };
-        assert!(matches("/app", "/app"));
-        for other in ["/app-evil", "/ap", "/APP", "/app ", "/app.", "/аpp"] {
-            assert!(!matches("/app", other), "{other}");
-        }
-        assert!(matches("/a.*", "/a.b"));
-        assert!(matches("/a.*", "/a.*"));
-        assert!(matches("/a.*", "/a..."));
-        for other in ["/a.", "/a", "/ab.c", "/A.b", "/b/a.c"] {
-            assert!(!matches("/a.*", other), "{other}");
         }
     }
 }
