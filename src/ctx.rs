@@ -414,14 +414,10 @@ impl IpcCtxBuilder {
         self
     }
 
-    /// Allows the guest to use a name, or the names with a prefix.
-    ///
-    /// # Errors
-    ///
-    /// If another grant is for the same name.
-    pub fn grant(mut self, grant: Grant) -> Result<Self, GrantError> {
-        self.grants.add(grant)?;
-        Ok(self)
+    /// What the guest may use. Nothing by default.
+    pub fn grants(mut self, grants: Grants) -> Self {
+        self.grants = grants;
+        self
     }
 
     /// Gives the guest a namespace of its own instead of grants: every name works,

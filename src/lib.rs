@@ -13,7 +13,7 @@
 //! ```no_run
 //! use wasmtime::component::{Component, Linker, ResourceTable};
 //! use wasmtime::{Config, Engine, Result, Store};
-//! use wasmtime_posix_ipc::grant::Grant;
+//! use wasmtime_posix_ipc::grant::Grants;
 //! use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView};
 //! use wasmtime_wasi::p2::bindings::Command;
 //! use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -53,9 +53,11 @@
 //! let host = IpcHost::new();
 //! let ipc = IpcCtx::builder()
 //!     .label("worker")
-//!     .grant("mq:/jobs,recv".parse::<Grant>()?)?
-//!     .grant("sem:/gate,wait".parse::<Grant>()?)?
-//!     .grant("shm:/render.*,create,max-size=16MiB".parse::<Grant>()?)?
+//!     .grants(Grants::parse([
+//!         "mq:/jobs,recv",
+//!         "sem:/gate,wait",
+//!         "shm:/render.*,create,max-size=16MiB",
+//!     ])?)
 //!     .build(&host)?;
 //!
 //! let wasi = WasiCtx::builder().inherit_stdio().build();
@@ -109,6 +111,16 @@ mod random;
 mod sys;
 mod wait;
 
+/// What the fuzz targets and benchmarks of this repository call. It is no part of the
+/// interface, and changes at any time.
+#[cfg(feature = "_internals")]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod internals {
+    pub use crate::error::Error;
+    pub use crate::host::bindings;
+}
+
 /// What the command `posix-ipc` needs besides, for it alone.
 #[cfg(feature = "cli")]
 #[doc(hidden)]
@@ -117,6 +129,6 @@ pub mod command {
 }
 
 pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcView, limit_store};
-pub use error::{Error, ErrorCode};
+pub use error::ErrorCode;
 pub use host::add_to_linker;
 pub use wait::{Canceller, WaitStrategy};

@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn only_one_spelling_of_a_name_is_valid() {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             for good in [
                 "/a", "/jobs", "/a.b", "/...", "/.a", "/ä", "/a b", "/a\n", "/a*", "/SEM.a", "/sem",
             ] {

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use table::Scenario;
+use wasmtime_posix_ipc::grant::Grants;
 use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{IpcCtx, IpcHost, WaitStrategy};
 
@@ -387,10 +388,8 @@ fn in_process(host: IpcHost, private: bool) {
     if private {
         ipc = ipc.private();
     } else {
-        for kind in ["sem", "shm", "mq"] {
-            let grant = format!("{kind}:{},own", names.pattern());
-            ipc = ipc.grant(grant.parse().unwrap()).unwrap();
-        }
+        let grants = ["sem", "shm", "mq"].map(|kind| format!("{kind}:{},own", names.pattern()));
+        ipc = ipc.grants(Grants::parse(grants).unwrap());
     }
     let ipc = ipc.build(&host).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()

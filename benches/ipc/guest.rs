@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use wasmtime::component::{Component, Linker, Resource, ResourceTable};
 use wasmtime::{Config, Engine, Store, StoreContextMut};
-use wasmtime_posix_ipc::bindings::posix::ipc::direct::Host;
-use wasmtime_posix_ipc::bindings::posix::ipc::semaphore::Semaphore;
+use wasmtime_posix_ipc::grant::Grants;
+use wasmtime_posix_ipc::internals::bindings::posix::ipc::direct::Host;
+use wasmtime_posix_ipc::internals::bindings::posix::ipc::semaphore::Semaphore;
 use wasmtime_posix_ipc::mappings::Mappings;
 use wasmtime_posix_ipc::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcView};
 use wasmtime_wasi::p2::bindings::CommandPre;
@@ -96,8 +97,7 @@ impl Loaded {
         output: &MemoryOutputPipe,
     ) -> Store<Data> {
         let map = if self.mappings.is_some() { ",map" } else { "" };
-        let mut ipc = IpcCtx::builder();
-        for grant in [
+        let grants = [
             format!("sem:{}::/gate{map}", name("gate")),
             format!("sem:{}::/ping{map}", name("ping")),
             format!("sem:{}::/pong{map}", name("pong")),
@@ -109,10 +109,8 @@ impl Loaded {
             format!("mq:{}::/ping", name("ping")),
             format!("mq:{}::/pong", name("pong")),
             format!("mq:{}::/new,create", name("new")),
-        ] {
-            let grant = grant.parse().expect("a grant");
-            ipc = ipc.grant(grant).expect("no name twice");
-        }
+        ];
+        let ipc = IpcCtx::builder().grants(Grants::parse(grants).expect("no name twice"));
         let mut wasi = WasiCtxBuilder::new();
         wasi.arg("guest").args(arguments).stdout(output.clone());
         let data = Data {
@@ -196,12 +194,9 @@ impl Guests {
         } else {
             &self.unchecked
         };
-        let mut ipc = IpcCtx::builder();
         let others = (1..grants).map(|other| format!("sem:{}.{other}", name("gate")));
-        for grant in others.chain([format!("sem:{}::/gate", name("gate"))]) {
-            let grant = grant.parse().expect("a grant");
-            ipc = ipc.grant(grant).expect("no name twice");
-        }
+        let grants = others.chain([format!("sem:{}::/gate", name("gate"))]);
+        let ipc = IpcCtx::builder().grants(Grants::parse(grants).expect("no name twice"));
         self.sample_of(loaded, Some(ipc), "sem-release", count, 0)
     }
 
@@ -264,9 +259,9 @@ impl Guests {
                 .build(&host)
                 .expect("a namespace");
             if what == "wait-shared" {
-                let grant = format!("sem:{}::/wait", name("pong")).parse();
-                let ipc = IpcCtx::builder().grant(grant.expect("a grant"));
-                store.data_mut().ipc = ipc.expect("one").build(&host).expect("no namespace");
+                let grants = Grants::parse([format!("sem:{}::/wait", name("pong"))]);
+                let ipc = IpcCtx::builder().grants(grants.expect("a grant"));
+                store.data_mut().ipc = ipc.build(&host).expect("no namespace");
             }
             let command = loaded.command.clone();
             self.runtime.spawn(async move {

@@ -83,7 +83,7 @@ impl Machine {
     }
 
     fn objects(&self) -> impl Iterator<Item = Object> {
-        Kind::ALL.into_iter().flat_map(|kind| {
+        Kind::ALL.iter().flat_map(|&kind| {
             NAMES.map(|name| Object {
                 kind,
                 name: self.name(name),

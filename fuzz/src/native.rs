@@ -16,6 +16,7 @@ pub fn identity(kind: Kind, name: &str) -> Option<(u64, u64)> {
     let about = match kind {
         Kind::Semaphore | Kind::SharedMemory => std::fs::metadata(path(kind, name)).ok()?,
         Kind::MessageQueue => File::from(queue(name)?).metadata().ok()?,
+        other => unreachable!("{other} is new"),
     };
     Some((about.dev(), about.ino()))
 }
@@ -34,6 +35,7 @@ pub fn unlink(kind: Kind, name: &str) -> bool {
             Kind::Semaphore => libc::sem_unlink(name.as_ptr()),
             Kind::SharedMemory => libc::shm_unlink(name.as_ptr()),
             Kind::MessageQueue => libc::mq_unlink(name.as_ptr()),
+            other => unreachable!("{other} is new"),
         }
     };
     result == 0

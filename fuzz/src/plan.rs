@@ -11,14 +11,21 @@ use native::Size;
 use std::collections::HashMap;
 use std::future::Future;
 use wasmtime::component::{Resource, ResourceTable};
-use wasmtime_posix_ipc::bindings::posix::ipc::message_queue::{HostQueue, Message, QueueLimits};
-use wasmtime_posix_ipc::bindings::posix::ipc::semaphore::HostSemaphore;
-use wasmtime_posix_ipc::bindings::posix::ipc::shared_memory::{AtomicOperation, HostSegment};
-use wasmtime_posix_ipc::bindings::posix::ipc::types::{Access as Direction, OpenFlags};
-use wasmtime_posix_ipc::bindings::posix::ipc::{direct, message_queue, semaphore, shared_memory};
-use wasmtime_posix_ipc::grant::{Access, Grant, Kind, Lifecycle};
+use wasmtime_posix_ipc::grant::{Access, Grant, GrantBuilder, Grants, Kind, Lifecycle};
+use wasmtime_posix_ipc::internals::Error;
+use wasmtime_posix_ipc::internals::bindings::posix::ipc::message_queue::{
+    HostQueue, Message, QueueLimits,
+};
+use wasmtime_posix_ipc::internals::bindings::posix::ipc::semaphore::HostSemaphore;
+use wasmtime_posix_ipc::internals::bindings::posix::ipc::shared_memory::{
+    AtomicOperation, HostSegment,
+};
+use wasmtime_posix_ipc::internals::bindings::posix::ipc::types::{Access as Direction, OpenFlags};
+use wasmtime_posix_ipc::internals::bindings::posix::ipc::{
+    direct, message_queue, semaphore, shared_memory,
+};
 use wasmtime_posix_ipc::quota::Quota;
-use wasmtime_posix_ipc::{Error, IpcCtx, IpcCtxView, IpcHost};
+use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost};
 
 const GUESTS: usize = 3;
 const STEPS: usize = 80;
@@ -111,9 +118,9 @@ impl World {
         let mut quota = Quota::default();
         quota.handles = HANDLES as u64;
         quota.created = model::CREATED as u64;
-        let mut builder = IpcCtx::builder().quota(quota);
+        let mut grants = Grants::new();
         let mut model = model::Guest::default();
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             if u.ratio(1, 4)? {
                 let (grant, granted) = granted(kind, &format!("{}*", self.prefix), u)?;
                 for host in 0..LETTERS.len() {
@@ -123,7 +130,8 @@ impl World {
                     };
                     model.granted.insert((kind, self.host_name(host)), granted);
                 }
-                builder = builder.grant(grant).expect("it is the first of its kind");
+                let grant = grant.build().expect("it makes sense");
+                grants.add(grant).expect("it is the first of its kind");
                 continue;
             }
             for (letter, own) in LETTERS.iter().enumerate() {
@@ -140,16 +148,21 @@ impl World {
                 let mut name = self.host_name(host);
                 if renamed {
                     name = format!("/{own}");
-                    grant = grant.with_guest_name(&name).expect("it is a name");
+                    grant = grant.guest_name(&name);
                 }
-                builder = builder.grant(grant).expect("each name is granted once");
+                let grant = grant.build().expect("it makes sense");
+                grants.add(grant).expect("each name is granted once");
                 model
                     .granted
                     .insert((kind, name), Granted { host, ..granted });
             }
         }
         Ok(Guest {
-            ctx: builder.build(&self.host).expect("grants are no problem"),
+            ctx: IpcCtx::builder()
+                .quota(quota)
+                .grants(grants)
+                .build(&self.host)
+                .expect("grants are no problem"),
             table: ResourceTable::new(),
             places: HashMap::new(),
             model,
@@ -245,6 +258,7 @@ impl World {
             Kind::Semaphore => semaphore::Host::unlink(view, name.clone()),
             Kind::SharedMemory => shared_memory::Host::unlink(view, name.clone()),
             Kind::MessageQueue => message_queue::Host::unlink(view, name.clone()),
+            other => unreachable!("{other} is new"),
         });
         assert_eq!(unlinked, expected, "{kind}:{name}");
         Ok(())
@@ -276,6 +290,7 @@ impl World {
             Kind::Semaphore => guest.use_semaphore(machine, &handle, place, u).await,
             Kind::SharedMemory => guest.use_segment(machine, &handle, place, u),
             Kind::MessageQueue => guest.use_queue(machine, &handle, place, u).await,
+            other => unreachable!("{other} is new"),
         };
         guest.model.handles.insert(number, handle);
         done
@@ -293,6 +308,7 @@ impl World {
                 Kind::SharedMemory => native::segment(&name).map(Content::Segment),
                 Kind::MessageQueue => native::drain_queue(&name)
                     .map(|(size, messages)| Content::Queue(size, messages)),
+                other => unreachable!("{other} is new"),
             };
             let expected = self.machine.names.get(&(kind, letter));
             let expected = expected.map(|object| &self.machine.objects[*object]);
@@ -351,6 +367,7 @@ impl Guest {
                 let opened = HostQueue::open(view, name, flags, MODE, direction, limits);
                 opened.map(|handle| handle.rep())
             }
+            other => unreachable!("{other} is new"),
         }
         .map_err(code)
     }
@@ -361,6 +378,7 @@ impl Guest {
             Kind::Semaphore => HostSemaphore::drop(view, Resource::new_own(place)),
             Kind::SharedMemory => HostSegment::drop(view, Resource::new_own(place)),
             Kind::MessageQueue => HostQueue::drop(view, Resource::new_own(place)),
+            other => unreachable!("{other} is new"),
         }
         .expect("the handle is open");
     }
@@ -525,11 +543,11 @@ async fn at_once<T>(call: impl Future<Output = T>) -> T {
 
 fn names() -> impl Iterator<Item = HostName> {
     let letters = |kind| (0..LETTERS.len()).map(move |letter| (kind, letter));
-    Kind::ALL.into_iter().flat_map(letters)
+    Kind::ALL.iter().copied().flat_map(letters)
 }
 
 fn name(u: &mut Unstructured<'_>) -> Result<HostName> {
-    Ok((*u.choose(&Kind::ALL)?, u.choose_index(LETTERS.len())?))
+    Ok((*u.choose(Kind::ALL)?, u.choose_index(LETTERS.len())?))
 }
 
 fn any_handle(model: &model::Guest, u: &mut Unstructured<'_>) -> Result<Option<usize>> {
@@ -541,27 +559,21 @@ fn any_handle(model: &model::Guest, u: &mut Unstructured<'_>) -> Result<Option<u
 }
 
 /// A grant for a name or a prefix, and what the model makes of it.
-fn granted(kind: Kind, pattern: &str, u: &mut Unstructured<'_>) -> Result<(Grant, Granted)> {
+fn granted(kind: Kind, pattern: &str, u: &mut Unstructured<'_>) -> Result<(GrantBuilder, Granted)> {
     let access: Vec<Access> = Access::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|access| access.kind() == kind)
         .collect();
     let access = *u.choose(&access)?;
-    let lifecycle = *u.choose(&Lifecycle::ALL)?;
+    let lifecycle = *u.choose(Lifecycle::ALL)?;
     let undo = kind == Kind::Semaphore && u.ratio(1, 3)?;
     let keep = lifecycle != Lifecycle::Open && u.ratio(1, 4)?;
-    let grant = || {
-        let mut grant = Grant::new(kind, pattern)?
-            .with_access(access)?
-            .with_lifecycle(lifecycle)?;
-        if undo {
-            grant = grant.with_undo()?;
-        }
-        if keep {
-            grant = grant.with_keep()?;
-        }
-        Ok::<_, wasmtime_posix_ipc::grant::GrantError>(grant)
-    };
+    let grant = Grant::builder(kind, pattern)
+        .access(access)
+        .lifecycle(lifecycle)
+        .undo(undo)
+        .keep(keep);
     let granted = Granted {
         host: 0,
         access,
@@ -569,7 +581,7 @@ fn granted(kind: Kind, pattern: &str, u: &mut Unstructured<'_>) -> Result<(Grant
         undo,
         keep,
     };
-    Ok((grant().expect("it makes sense"), granted))
+    Ok((grant, granted))
 }
 
 fn opening(u: &mut Unstructured<'_>) -> Result<Opening> {
@@ -609,7 +621,7 @@ fn message(u: &mut Unstructured<'_>) -> Result<(u32, Vec<u8>)> {
 /// A guest's mistake is an answer, and none of these plans has what is worse.
 fn code(error: Error) -> String {
     match error {
-        Error::Code(code) => format!("{code:?}"),
+        Error::Code(code) => format!("ErrorCode::{code:?}"),
         Error::Trap(trap) => panic!("{trap:?}"),
     }
 }

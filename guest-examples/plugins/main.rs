@@ -8,7 +8,7 @@ use std::time::Duration;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::error::Context;
 use wasmtime::{Config, Engine, Result, Store, bail};
-use wasmtime_posix_ipc::grant::Grant;
+use wasmtime_posix_ipc::grant::Grants;
 use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView};
 use wasmtime_wasi::p2::bindings::{Command, CommandPre};
@@ -58,9 +58,9 @@ async fn main() -> Result<()> {
         ("shm", "slots"),
         ("mq", "jobs"),
     ];
-    let grants = |lifecycle: &str| -> Result<Vec<Grant>> {
+    let grants = |lifecycle: &str| -> Result<Grants> {
         let texts = names.map(|(kind, name)| format!("{kind}:{prefix}.{name},{lifecycle}"));
-        texts.iter().map(|text| Ok(text.parse()?)).collect()
+        Ok(Grants::parse(texts)?)
     };
     let producing = application.run(producer, grants("create")?, ["produce", &prefix, "100"]);
     let consuming = application.run(consumer, grants("open")?, ["consume", &prefix]);
@@ -104,15 +104,13 @@ impl Application {
     async fn run<const N: usize>(
         &self,
         component: impl AsRef<Path>,
-        grants: Vec<Grant>,
+        grants: Grants,
         arguments: [&str; N],
     ) -> Result<()> {
-        let mut ipc = IpcCtx::builder()
+        let ipc = IpcCtx::builder()
             .label(component.as_ref().display().to_string())
-            .quota(Quota::default());
-        for grant in grants {
-            ipc = ipc.grant(grant)?;
-        }
+            .quota(Quota::default())
+            .grants(grants);
         let plugin = Plugin {
             ipc: ipc.build(&self.ipc)?,
             wasi: WasiCtx::builder()

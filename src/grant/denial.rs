@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn a_denial_says_what_would_allow_the_call() {
         use Kind::{MessageQueue as Mq, Semaphore as Sem, SharedMemory as Shm};
-        use Right::{Create, Map, Post, Read, Receive, Resize, Send, Unlink, Wait, Write};
+        use Right::{Create, Map, Post, Read, Receive, Resize, Send, Unlink, Write};
         for (grant, kind, name, rights, line) in [
             (
                 None,

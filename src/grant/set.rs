@@ -57,6 +57,19 @@ impl Grants {
         Ok(this)
     }
 
+    /// Grants as texts, such as `mq:/jobs,recv`.
+    ///
+    /// # Errors
+    ///
+    /// If a text is not a grant, or two are for the same name.
+    pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self, GrantError> {
+        let mut this = Self::new();
+        for text in texts {
+            this.add(text.as_ref().parse()?)?;
+        }
+        Ok(this)
+    }
+
     /// Adds a grant. A name, and a prefix, is granted once: what two grants for it
     /// would allow together is easily overlooked.
     pub fn add(&mut self, grant: Grant) -> Result<(), GrantError> {
@@ -226,11 +239,7 @@ mod tests {
     use super::*;
 
     fn grants(texts: &[&str]) -> Grants {
-        let mut grants = Grants::new();
-        for text in texts {
-            grants.add(text.parse().unwrap()).unwrap();
-        }
-        grants
+        Grants::parse(texts).unwrap()
     }
 
     /// The index of the grant, and the host's name.

@@ -67,6 +67,7 @@ pub(super) const NOTHING: i64 = -1;
 mod tests {
     use super::*;
     use crate::ctx::{IpcCtx, IpcHost};
+    use crate::grant::Grants;
     use crate::host::bindings::posix::ipc::message_queue::HostQueue;
     use crate::host::bindings::posix::ipc::shared_memory::HostSegment;
     use crate::host::bindings::posix::ipc::types::{Access, OpenFlags};
@@ -141,9 +142,9 @@ mod tests {
     fn a_number_grants_nothing() {
         let name = format!("/posix-ipc.direct.{:016x}", rand::random::<u64>());
         let object = crate::sys::semaphore::Semaphore::create(&name, 0o600, 1, |_| {}).unwrap();
-        let grant = |access| format!("sem:{name}::/gate,{access}").parse().unwrap();
+        let grant = |access| Grants::parse([format!("sem:{name}::/gate,{access}")]).unwrap();
         for (access, waits) in [("wait", true), ("post", false)] {
-            let (mut ctx, mut table) = guest(IpcCtx::builder().grant(grant(access)).unwrap());
+            let (mut ctx, mut table) = guest(IpcCtx::builder().grants(grant(access)));
             let (ctx, table) = (&mut ctx, &mut table);
             let view = &mut IpcCtxView { ctx, table };
             let gate = open(view, "/gate", OpenFlags::empty());

@@ -4,7 +4,7 @@ use super::{ask, attack};
 use crate::support::{Embedded, Ended, Names, Native, Running, embed, guest, run};
 use std::process::Stdio;
 use std::time::Duration;
-use wasmtime_posix_ipc::grant::Grant;
+use wasmtime_posix_ipc::grant::Grants;
 use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{IpcCtx, IpcHost};
 
@@ -13,11 +13,9 @@ use wasmtime_posix_ipc::{IpcCtx, IpcHost};
 fn context(host: &IpcHost, names: &Names, change: impl FnOnce(&mut Quota)) -> IpcCtx {
     let mut quota = Quota::default();
     change(&mut quota);
-    let mut ipc = IpcCtx::builder().quota(quota);
-    for kind in ["sem", "shm", "mq"] {
-        let grant: Grant = format!("{kind}:{},own", names.pattern()).parse().unwrap();
-        ipc = ipc.grant(grant).unwrap();
-    }
+    let grants = ["sem", "shm", "mq"].map(|kind| format!("{kind}:{},own", names.pattern()));
+    let grants = Grants::parse(grants).unwrap();
+    let ipc = IpcCtx::builder().quota(quota).grants(grants);
     ipc.build(host).unwrap()
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use wasmtime_posix_ipc::grant::Grant;
+use wasmtime_posix_ipc::grant::Grants;
 use wasmtime_posix_ipc::{IpcCtx, IpcHost};
 
 // ---- ends --------------------------------------------------------------------------
@@ -98,11 +98,8 @@ fn a_guest_that_ends_leaves_no_descriptor_and_no_mapping() {
     let host = IpcHost::new();
     let context = || {
         let grants = ["sem", "shm", "mq"].map(|kind| format!("{kind}:{name},own"));
-        let mut ipc = IpcCtx::builder();
-        for grant in grants {
-            ipc = ipc.grant(grant.parse::<Grant>().unwrap()).unwrap();
-        }
-        ipc.build(&host).unwrap()
+        let grants = Grants::parse(grants).unwrap();
+        IpcCtx::builder().grants(grants).build(&host).unwrap()
     };
     let lines = open_all(&name);
     let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();

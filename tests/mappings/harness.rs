@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wasmtime::component::{Component, ComponentType, Instance, Lift, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
+use wasmtime_posix_ipc::grant::Grants;
 use wasmtime_posix_ipc::mappings::Mappings;
 use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView};
@@ -295,10 +296,8 @@ impl Host {
     }
 
     pub fn start(&self, component: &Component, grants: &[&str], quota: Quota) -> Guest {
-        let mut ipc = IpcCtx::builder().quota(quota);
-        for grant in grants {
-            ipc = ipc.grant(grant.parse().unwrap()).unwrap();
-        }
+        let grants = Grants::parse(grants).unwrap();
+        let ipc = IpcCtx::builder().quota(quota).grants(grants);
         let data = Data {
             ipc: ipc.build(&self.ipc).unwrap(),
             wasi: WasiCtxBuilder::new().arg("guest").build(),

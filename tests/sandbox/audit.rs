@@ -321,7 +321,7 @@ fn a_host_of_ones_own_is_told_and_may_end_the_guest() {
         .private()
         .audit(move |event| {
             assert_eq!(event.guest, "one");
-            let host_name = event.host_name.unwrap_or_default();
+            let host_name = event.host_name.map_or("", |name| name.as_str());
             assert!(host_name.ends_with(&event.name[1..]) && host_name != event.name);
             listener
                 .lock()

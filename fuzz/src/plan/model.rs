@@ -2,8 +2,8 @@
 
 use super::super::native::{Queued, Size};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use wasmtime_posix_ipc::bindings::posix::ipc::types::{Access as Direction, OpenFlags};
 use wasmtime_posix_ipc::grant::{Access, Kind, Lifecycle};
+use wasmtime_posix_ipc::internals::bindings::posix::ipc::types::{Access as Direction, OpenFlags};
 
 /// A name of the host's: a kind and which letter of the alphabet.
 pub type HostName = (Kind, usize);
@@ -217,6 +217,7 @@ impl Machine {
                 Kind::Semaphore => Content::Semaphore(opening.value),
                 Kind::SharedMemory => Content::Segment(vec![0; opening.size.unwrap_or(0) as usize]),
                 Kind::MessageQueue => Content::Queue(opening.queue, Vec::new()),
+                other => unreachable!("{other} is new"),
             },
         );
         guest.created.insert(name, (object, granted.keep));
@@ -314,6 +315,7 @@ impl Machine {
             Lifecycle::Open => false,
             Lifecycle::Create => created,
             Lifecycle::Own => true,
+            other => unreachable!("{other} is new"),
         };
         let bytes = self.segment(handle);
         if bytes.len() as u64 == size {

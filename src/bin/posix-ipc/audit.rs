@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
 use wasmtime_posix_ipc::audit::AuditEvent;
-use wasmtime_posix_ipc::grant::{Bytes, Right};
+use wasmtime_posix_ipc::grant::{Bytes, Name, Right};
 
 /// What is written down of a guest.
 #[derive(clap::Args)]
@@ -140,7 +140,7 @@ fn line(event: &AuditEvent<'_>) -> String {
         guest: event.guest,
         kind: event.kind.map(|kind| kind.flag()),
         name: event.kind.map(|_| name),
-        host_name: event.host_name,
+        host_name: event.host_name.map(Name::as_str),
         operation: event.operation.word(),
         rights: event.rights.iter().copied().map(Right::word).collect(),
         decision: event.decision.word(),

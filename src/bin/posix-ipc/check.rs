@@ -74,7 +74,7 @@ fn grants_in_words(policy: &Policy, imports: &BTreeMap<String, Vec<String>>) -> 
     let mut lines: Vec<_> = grants
         .map(|grant| format!("  {}", in_words(grant)))
         .collect();
-    for kind in Kind::ALL {
+    for &kind in Kind::ALL {
         let used = imports.keys().any(|name| name.starts_with(interface(kind)));
         if used && !policy.grants.iter().any(|grant| grant.kind() == kind) {
             lines.push(format!(
@@ -90,18 +90,18 @@ fn interface(kind: Kind) -> &'static str {
         Kind::Semaphore => "posix:ipc/semaphore",
         Kind::SharedMemory => "posix:ipc/shared-memory",
         Kind::MessageQueue => "posix:ipc/message-queue",
+        other => unreachable!("{other} is new"),
     }
 }
 
 fn in_words(grant: &Grant) -> String {
-    let rights = Right::ALL
-        .into_iter()
-        .filter(|&right| grant.allows(right, true));
-    let rights: Vec<_> = rights.map(Right::word).collect();
+    let rights = Right::ALL.iter();
+    let rights = rights.filter(|&&right| grant.allows(right, true));
+    let rights: Vec<_> = rights.map(|right| right.word()).collect();
     let whose = match grant.lifecycle() {
         Lifecycle::Open => "if it exists",
         Lifecycle::Create => "unlinking what the guest created",
-        Lifecycle::Own => "unlinking what anybody created",
+        _ => "unlinking what anybody created",
     };
     let guest = grant
         .guest_name()

@@ -32,14 +32,14 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
-use wasmtime_posix_ipc::grant::{Access, Bytes, Grant, GrantError, Grants, Kind, Lifecycle};
+use wasmtime_posix_ipc::grant::{Bytes, Grant, GrantError, Grants, Kind};
 use wasmtime_posix_ipc::quota::Quota;
 
 /// What a file grants.
 #[derive(Debug, Default)]
 pub struct Manifest {
-    /// In the order of the file, kind by kind. No two are for the same name.
-    pub grants: Vec<Grant>,
+    /// In the order of the file, kind by kind.
+    pub grants: Grants,
     /// The defaults where the file says nothing.
     pub quota: Quota,
 }
@@ -54,8 +54,7 @@ impl Manifest {
 
     fn parse(text: &str) -> Result<Self> {
         let file: File = toml::from_str(text)?;
-        let mut all = Grants::new();
-        let mut grants = Vec::new();
+        let mut grants = Grants::new();
         for (kind, tables) in [
             (Kind::Semaphore, file.sem),
             (Kind::SharedMemory, file.shm),
@@ -64,8 +63,7 @@ impl Manifest {
             for table in tables {
                 let at = |error: GrantError| located(text, &table, kind, &error);
                 let grant = table.get_ref().grant(kind).map_err(at)?;
-                all.add(grant.clone()).map_err(at)?;
-                grants.push(grant);
+                grants.add(grant).map_err(at)?;
             }
         }
         Ok(Self {
@@ -118,43 +116,32 @@ struct Table {
 
 impl Table {
     fn grant(&self, kind: Kind) -> Result<Grant, GrantError> {
-        let mut grant = Grant::new(kind, &self.name)?;
-        if let Some(guest) = &self.guest {
-            grant = grant.with_guest_name(guest)?;
-        }
-        if let Some(access) = &self.access {
-            grant = grant.with_access(access.parse::<Access>()?)?;
-        }
-        if let Some(lifecycle) = &self.lifecycle {
-            grant = grant.with_lifecycle(lifecycle.parse::<Lifecycle>()?)?;
-        }
-        if let Some(max) = self.max {
-            grant = grant.with_max_objects(max)?;
-        }
-        if let Some(Size(max)) = self.max_size {
-            grant = grant.with_max_size(max)?;
-        }
-        if let Some(max) = self.max_msgs {
-            grant = grant.with_max_messages(max)?;
-        }
-        if let Some(Size(max)) = self.max_msg_size {
-            let max = u32::try_from(max).map_err(|_| GrantError::Value {
+        let size = |size: &Option<Size>| size.as_ref().map(|Size(bytes)| *bytes);
+        let max_message_size = size(&self.max_msg_size).map(|max| {
+            u32::try_from(max).map_err(|_| GrantError::Value {
                 option: "max-msg-size",
                 value: max.to_string(),
                 wanted: "less than 4GiB",
-            })?;
-            grant = grant.with_max_message_size(max)?;
+            })
+        });
+        let mut grant = Grant::builder(kind, &self.name)
+            .max_objects(self.max)
+            .max_size(size(&self.max_size))
+            .max_messages(self.max_msgs)
+            .max_message_size(max_message_size.transpose()?)
+            .undo(self.undo)
+            .map(self.map)
+            .keep(self.keep);
+        if let Some(guest) = &self.guest {
+            grant = grant.guest_name(guest);
         }
-        if self.undo {
-            grant = grant.with_undo()?;
+        if let Some(access) = &self.access {
+            grant = grant.access(access.parse()?);
         }
-        if self.map {
-            grant = grant.with_map()?;
+        if let Some(lifecycle) = &self.lifecycle {
+            grant = grant.lifecycle(lifecycle.parse()?);
         }
-        if self.keep {
-            grant = grant.with_keep()?;
-        }
-        Ok(grant)
+        grant.build()
     }
 }
 
@@ -280,7 +267,8 @@ mod tests {
             "#,
         )
         .unwrap();
-        let [sem, shm, mq] = &manifest.grants[..] else {
+        let grants: Vec<&Grant> = manifest.grants.iter().collect();
+        let [sem, shm, mq] = grants[..] else {
             panic!("{manifest:?}");
         };
         assert_eq!(sem.to_string(), "sem:/s,map");

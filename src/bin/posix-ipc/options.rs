@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::path::PathBuf;
 use std::time::Duration;
 use wasmtime_posix_ipc::audit::AuditEvent;
-use wasmtime_posix_ipc::grant::{Bytes, Grant, GrantError, Kind};
+use wasmtime_posix_ipc::grant::{Bytes, Grant, GrantError, Grants, Kind};
 use wasmtime_posix_ipc::quota::Quota;
 use wasmtime_posix_ipc::{IpcCtx, IpcHost};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
@@ -144,7 +144,10 @@ impl GrantOptions {
         let flags = [self.semaphores, self.segments, self.queues]
             .into_iter()
             .flatten();
-        let grants: Vec<Grant> = file.grants.into_iter().chain(flags).collect();
+        let mut grants = file.grants;
+        for grant in flags {
+            grants.add(grant)?;
+        }
         let private = self.private || learns && grants.is_empty();
         if self.map && !private {
             bail!(
@@ -167,7 +170,7 @@ pub type Audit = Box<dyn Fn(&AuditEvent<'_>) -> wasmtime::Result<()> + Send + Sy
 
 /// What a guest may do.
 pub struct Policy {
-    pub grants: Vec<Grant>,
+    pub grants: Grants,
     pub private: bool,
     private_maps: bool,
     pub quota: Quota,
@@ -191,10 +194,7 @@ impl Policy {
         if self.private {
             builder = builder.private();
         }
-        for grant in self.grants {
-            builder = builder.grant(grant)?;
-        }
-        Ok(builder.build(host)?)
+        Ok(builder.grants(self.grants).build(host)?)
     }
 }
 

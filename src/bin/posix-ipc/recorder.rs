@@ -3,7 +3,7 @@
 use crate::options::Policy;
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasmtime_posix_ipc::audit::{AuditEvent, Decision, Operation};
-use wasmtime_posix_ipc::grant::{GrantError, Grants, Needs};
+use wasmtime_posix_ipc::grant::Needs;
 
 /// What a guest is seen to need, while it runs and after.
 #[derive(Clone)]
@@ -11,15 +11,12 @@ pub struct GrantRecorder(Arc<Mutex<Needs>>);
 
 impl GrantRecorder {
     /// Of a guest with a namespace of its own, or within the grants that it has.
-    pub fn new(policy: &Policy) -> Result<Self, GrantError> {
+    pub fn new(policy: &Policy) -> Self {
         if policy.private {
-            return Ok(Self(Arc::default()));
+            return Self(Arc::default());
         }
-        let mut bounds = Grants::new();
-        for grant in &policy.grants {
-            bounds.add(grant.clone())?;
-        }
-        Ok(Self(Arc::new(Mutex::new(Needs::within(bounds)))))
+        let needs = Needs::within(policy.grants.clone());
+        Self(Arc::new(Mutex::new(needs)))
     }
 
     pub fn add(&self, event: &AuditEvent<'_>) {

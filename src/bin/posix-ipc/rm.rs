@@ -64,7 +64,7 @@ struct Target(Name);
 
 impl Target {
     fn unlink(&self) -> io::Result<()> {
-        objects::unlink(self.0.kind(), self.0.as_str())
+        objects::unlink(&self.0)
     }
 }
 

@@ -76,10 +76,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits, self.learn)?;
-        let recorder = self
-            .learn
-            .then(|| GrantRecorder::new(&policy))
-            .transpose()?;
+        let recorder = self.learn.then(|| GrantRecorder::new(&policy));
         let audit = audit(self.audit.open()?, recorder.clone());
         let name = file_name(&self.guest);
         let program = Program::find(&self.guest)?;
