@@ -6,19 +6,13 @@
 //! is made: a guest that reaches its limit has not left anything behind.
 //!
 //! ```
-//! use wasmtime_posix_ipc::quota::{Quota, Resource, Usage};
+//! use wasmtime_posix_ipc::quota::{Quota, Resource};
 //!
 //! let mut quota = Quota::default();
-//! quota.handles = 2;
-//! let usage = Usage::new(quota);
-//!
-//! let first = usage.reserve(Resource::Handles, 1)?;
-//! let second = usage.reserve(Resource::Handles, 1)?;
-//! assert!(usage.reserve(Resource::Handles, 1).is_err());
-//! drop(first);
-//! assert!(usage.reserve(Resource::Handles, 1).is_ok());
-//! # drop(second);
-//! # Ok::<(), wasmtime_posix_ipc::quota::QuotaExceeded>(())
+//! quota.handles = 64;
+//! // The same for whoever reads it from a file.
+//! Resource::Handles.set_limit(&mut quota, 64);
+//! assert_eq!(Resource::Handles.key(), "handles");
 //! ```
 
 use std::borrow::Cow;
@@ -27,187 +21,153 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The limits of one guest, over all kinds of objects.
-///
-/// The defaults leave room for a demanding guest, and for a machine full of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Quota {
+/// Makes [`Quota`] and [`Resource`] of one table: what a limit is called in Rust, what it
+/// limits in words, whether in bytes, and its default.
+macro_rules! limits {
+    ($($(#[$doc:meta])* $field:ident, $resource:ident, $key:literal: $what:literal, $unit:ident, $default:expr;)*) => {
+        /// The limits of one guest, over all kinds of objects.
+        ///
+        /// The defaults leave room for a demanding guest, and for a machine full of them.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Quota {
+            $($(#[$doc])* pub $field: u64,)*
+            /// The longest that a single wait may take; a guest that asks for longer gets
+            /// the time-out of this. None by default. It does not limit for how long a guest
+            /// polls pollables.
+            pub wait: Option<Duration>,
+        }
+
+        impl Default for Quota {
+            fn default() -> Self {
+                Self { $($field: $default,)* wait: None }
+            }
+        }
+
+        /// What a quota limits, but for the time of a wait.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Resource {
+            $(#[doc = concat!("See [`Quota::", stringify!($field), "`].")] $resource,)*
+        }
+
+        impl Resource {
+            /// Everything that is limited.
+            pub const ALL: &'static [Self] = &[$(Self::$resource,)*];
+
+            /// What is counted, in words.
+            pub const fn what(self) -> &'static str {
+                match self { $(Self::$resource => $what,)* }
+            }
+
+            /// Whether bytes are counted.
+            pub const fn is_bytes(self) -> bool {
+                match self { $(Self::$resource => limits!(@ $unit),)* }
+            }
+
+            /// Its limit in a quota.
+            pub const fn limit(self, quota: &Quota) -> u64 {
+                match self { $(Self::$resource => quota.$field,)* }
+            }
+
+            /// Changes its limit in a quota.
+            pub const fn set_limit(self, quota: &mut Quota, limit: u64) {
+                match self { $(Self::$resource => quota.$field = limit,)* }
+            }
+
+            /// Its key in a manifest, such as `shm-bytes`.
+            pub const fn key(self) -> &'static str {
+                match self { $(Self::$resource => $key,)* }
+            }
+
+            /// Its flag of the command, such as `--max-shm-bytes`.
+            pub const fn flag(self) -> &'static str {
+                match self { $(Self::$resource => concat!("--max-", $key),)* }
+            }
+        }
+    };
+    (@ count) => { false };
+    (@ bytes) => { true };
+}
+
+limits! {
     /// Open semaphores, segments and queues, mappings and notifications: 256.
-    pub handles: u64,
+    handles, Handles, "handles": "open handles", count, 256;
     /// Objects that the guest created and that still have their name, and segments of
     /// others that it has grown: 64.
-    pub created: u64,
+    created, Created, "created": "created objects", count, 64;
     /// Bytes of shared memory that the guest created or grew: 64 MiB.
-    pub shm_bytes: u64,
+    shm_bytes, ShmBytes, "shm-bytes": "bytes of shared memory", bytes, 64 << 20;
     /// Bytes of the queues that the guest created, as the product of how many
     /// messages they hold and how long those may be: 256 KiB.
-    pub mq_bytes: u64,
+    mq_bytes, MqBytes, "mq-bytes": "bytes of queues", bytes, 256 << 10;
     /// Bytes of one message: 64 KiB. A queue with longer messages cannot be
     /// opened, since the host needs room for one whole message to receive any.
-    pub message_size: u64,
+    message_size, MessageSize, "message-size": "bytes of a message", bytes, 64 << 10;
     /// Pollables: 1024.
-    pub pollables: u64,
+    pollables, Pollables, "pollables": "pollables", count, 1024;
     /// Mappings of objects into the guest's memory: 64. Each takes two of the memory maps
     /// that the system allows a process (`vm.max_map_count`, 65530 by default).
-    pub mappings: u64,
+    mappings, Mappings, "mappings": "mappings", count, 64;
     /// Bytes of the objects that the guest has mapped into its memory: 1 GiB.
-    pub mapping_bytes: u64,
+    mapping_bytes, MappingBytes, "mapping-bytes": "bytes of mappings", bytes, 1 << 30;
     /// Bytes of the guest's own memory, over all its memories and tables: 1 GiB. For the
     /// store to keep to it takes [`limit_store`](crate::limit_store).
-    pub memory: u64,
-    /// The longest that a single wait may take; a guest that asks for longer gets
-    /// the time-out of this. None by default. It does not limit for how long a guest
-    /// polls pollables.
-    pub wait: Option<Duration>,
-}
-
-impl Default for Quota {
-    fn default() -> Self {
-        Self {
-            handles: 256,
-            created: 64,
-            shm_bytes: 64 << 20,
-            mq_bytes: 256 << 10,
-            message_size: 64 << 10,
-            pollables: 1024,
-            mappings: 64,
-            mapping_bytes: 1 << 30,
-            memory: 1 << 30,
-            wait: None,
-        }
-    }
-}
-
-/// What a guest takes, gives back, and is limited in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Resource {
-    /// See [`Quota::handles`].
-    Handles,
-    /// See [`Quota::created`].
-    Created,
-    /// See [`Quota::shm_bytes`].
-    ShmBytes,
-    /// See [`Quota::mq_bytes`].
-    MqBytes,
-    /// See [`Quota::pollables`].
-    Pollables,
-    /// See [`Quota::mappings`].
-    Mappings,
-    /// See [`Quota::mapping_bytes`].
-    MappingBytes,
-    /// See [`Quota::memory`].
-    Memory,
-}
-
-impl Resource {
-    const ALL: [Self; 8] = [
-        Self::Handles,
-        Self::Created,
-        Self::ShmBytes,
-        Self::MqBytes,
-        Self::Pollables,
-        Self::Mappings,
-        Self::MappingBytes,
-        Self::Memory,
-    ];
-
-    fn limit(self, quota: &Quota) -> u64 {
-        match self {
-            Self::Handles => quota.handles,
-            Self::Created => quota.created,
-            Self::ShmBytes => quota.shm_bytes,
-            Self::MqBytes => quota.mq_bytes,
-            Self::Pollables => quota.pollables,
-            Self::Mappings => quota.mappings,
-            Self::MappingBytes => quota.mapping_bytes,
-            Self::Memory => quota.memory,
-        }
-    }
-
-    const fn what(self) -> &'static str {
-        match self {
-            Self::Handles => "open handles",
-            Self::Created => "created objects",
-            Self::ShmBytes => "bytes of shared memory",
-            Self::MqBytes => "bytes of queues",
-            Self::Pollables => "pollables",
-            Self::Mappings => "mappings",
-            Self::MappingBytes => "bytes of mappings",
-            Self::Memory => "bytes of the guest's memory",
-        }
-    }
-
-    const fn flag(self) -> &'static str {
-        match self {
-            Self::Handles => "--max-handles N",
-            Self::Created => "--max-created N",
-            Self::ShmBytes => "--max-shm-bytes SIZE",
-            Self::MqBytes => "--max-mq-bytes SIZE",
-            Self::Pollables => "--max-pollables N",
-            Self::Mappings => "--max-mappings N",
-            Self::MappingBytes => "--max-mapping-bytes SIZE",
-            Self::Memory => "--max-memory SIZE",
-        }
-    }
+    memory, Memory, "memory": "bytes of the guest's memory", bytes, 1 << 30;
 }
 
 /// What one guest holds, measured against its [`Quota`]. Clones are the same
 /// account.
 #[derive(Clone, Debug)]
-pub struct Usage {
+pub(crate) struct Usage {
     quota: Arc<Quota>,
-    counters: [Counter; Resource::ALL.len()],
+    /// In the order of [`Resource::ALL`].
+    counters: Arc<[Counter]>,
 }
 
 impl Usage {
     /// An account of a guest that holds nothing.
-    pub fn new(quota: Quota) -> Self {
-        let counters = Resource::ALL
-            .map(|resource| Counter::new(resource.limit(&quota), resource.what(), resource.flag()));
+    pub(crate) fn new(quota: Quota) -> Self {
+        let counter = |resource: &Resource| {
+            let value = if resource.is_bytes() { "SIZE" } else { "N" };
+            let remedy = format!("{} {value}", resource.flag());
+            Counter::new(resource.limit(&quota), resource.what(), remedy)
+        };
         Self {
+            counters: Resource::ALL.iter().map(counter).collect(),
             quota: Arc::new(quota),
-            counters,
         }
     }
 
     /// The limits.
-    pub fn quota(&self) -> &Quota {
+    pub(crate) fn quota(&self) -> &Quota {
         &self.quota
     }
 
     /// Takes an amount, until the reservation is dropped.
-    pub fn reserve(&self, resource: Resource, amount: u64) -> Result<Reservation, QuotaExceeded> {
-        self.counter(resource).reserve(amount)
+    pub(crate) fn reserve(
+        &self,
+        resource: Resource,
+        amount: u64,
+    ) -> Result<Reservation, QuotaExceeded> {
+        self.counters[resource as usize].reserve(amount)
     }
 
-    /// How much is taken.
-    pub fn used(&self, resource: Resource) -> u64 {
-        self.counter(resource).used()
+    /// Checks the length that the messages of a queue may have. Nothing is taken for
+    /// longer than that.
+    pub(crate) fn check_message_size(&self, bytes: u64) -> Result<(), QuotaExceeded> {
+        self.reserve(Resource::MessageSize, bytes).map(drop)
     }
 
-    /// Checks the length that the messages of a queue may have. Nothing is taken.
-    pub fn check_message_size(&self, bytes: u64) -> Result<(), QuotaExceeded> {
-        if bytes <= self.quota.message_size {
-            return Ok(());
-        }
-        Err(QuotaExceeded {
-            what: "bytes of a message".into(),
-            limit: self.quota.message_size,
-            used: 0,
-            asked: bytes,
-            remedy: "--max-message-size SIZE".into(),
-        })
-    }
-
-    fn counter(&self, resource: Resource) -> &Counter {
-        &self.counters[resource as usize]
+    #[cfg(test)]
+    fn used(&self, resource: Resource) -> u64 {
+        self.counters[resource as usize].used()
     }
 }
 
 /// A number that is counted up to a limit. Clones count together.
 #[derive(Clone, Debug)]
-pub struct Counter(Arc<Account>);
+pub(crate) struct Counter(Arc<Account>);
 
 #[derive(Debug)]
 struct Account {
@@ -221,7 +181,7 @@ impl Counter {
     /// Counts from 0 to `limit`. `what` names the things that are counted, and
     /// `remedy` what raises the limit, such as a flag: both are for the message of
     /// [`QuotaExceeded`].
-    pub fn new(
+    pub(crate) fn new(
         limit: u64,
         what: impl Into<Cow<'static, str>>,
         remedy: impl Into<Cow<'static, str>>,
@@ -235,7 +195,7 @@ impl Counter {
     }
 
     /// Takes an amount, until the reservation is dropped.
-    pub fn reserve(&self, amount: u64) -> Result<Reservation, QuotaExceeded> {
+    pub(crate) fn reserve(&self, amount: u64) -> Result<Reservation, QuotaExceeded> {
         self.take(amount)?;
         Ok(Reservation {
             counter: self.clone(),
@@ -244,7 +204,8 @@ impl Counter {
     }
 
     /// How much is taken.
-    pub fn used(&self) -> u64 {
+    #[cfg(test)]
+    fn used(&self) -> u64 {
         self.0.used.load(Ordering::Relaxed)
     }
 
@@ -275,20 +236,20 @@ impl Counter {
 /// An amount that is taken. Dropping it gives the amount back.
 #[derive(Debug)]
 #[must_use = "dropping a reservation gives it back"]
-pub struct Reservation {
+pub(crate) struct Reservation {
     counter: Counter,
     amount: u64,
 }
 
 impl Reservation {
     /// How much is taken.
-    pub fn amount(&self) -> u64 {
+    pub(crate) fn amount(&self) -> u64 {
         self.amount
     }
 
     /// Takes more, or gives part of it back, so that `amount` is taken. If there is
     /// not enough left, nothing changes.
-    pub fn resize(&mut self, amount: u64) -> Result<(), QuotaExceeded> {
+    pub(crate) fn resize(&mut self, amount: u64) -> Result<(), QuotaExceeded> {
         match amount.checked_sub(self.amount) {
             Some(more) => self.counter.take(more)?,
             None => self.counter.give_back(self.amount - amount),
@@ -306,34 +267,12 @@ impl Drop for Reservation {
 
 /// A guest asked for more than it may hold. The message is for the host's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuotaExceeded {
+pub(crate) struct QuotaExceeded {
     what: Cow<'static, str>,
     limit: u64,
     used: u64,
     asked: u64,
     remedy: Cow<'static, str>,
-}
-
-impl QuotaExceeded {
-    /// What is limited, in words.
-    pub fn what(&self) -> &str {
-        &self.what
-    }
-
-    /// The limit.
-    pub fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    /// How much was taken already.
-    pub fn used(&self) -> u64 {
-        self.used
-    }
-
-    /// How much was asked for in addition.
-    pub fn asked(&self) -> u64 {
-        self.asked
-    }
 }
 
 impl fmt::Display for QuotaExceeded {
@@ -382,12 +321,15 @@ mod tests {
     fn every_resource_has_its_own_limit() {
         let quota = Quota::default();
         let usage = Usage::new(quota.clone());
-        let all = Resource::ALL.map(|resource| {
-            let limit = resource.limit(&quota);
-            assert!(usage.reserve(resource, limit + 1).is_err());
-            usage.reserve(resource, limit).unwrap()
-        });
-        for (resource, held) in Resource::ALL.into_iter().zip(&all) {
+        let all: Vec<_> = Resource::ALL
+            .iter()
+            .map(|&resource| {
+                let limit = resource.limit(&quota);
+                assert!(usage.reserve(resource, limit + 1).is_err());
+                usage.reserve(resource, limit).unwrap()
+            })
+            .collect();
+        for (&resource, held) in Resource::ALL.iter().zip(&all) {
             assert_eq!(held.amount(), usage.used(resource));
             assert!(usage.reserve(resource, 1).is_err());
         }
@@ -411,7 +353,7 @@ mod tests {
 
         held.resize(90).unwrap();
         let error = held.resize(91).unwrap_err();
-        assert_eq!((error.used(), error.asked(), error.limit()), (100, 1, 100));
+        assert_eq!((error.used, error.asked, error.limit), (100, 1, 100));
         assert_eq!((held.amount(), usage.used(Resource::ShmBytes)), (90, 100));
 
         held.resize(5).unwrap();

@@ -27,13 +27,13 @@
 
 use anyhow::{Context, Error, Result, anyhow};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
 use wasmtime_posix_ipc::grant::{Bytes, Grant, GrantError, Grants, Kind};
-use wasmtime_posix_ipc::quota::Quota;
+use wasmtime_posix_ipc::quota::{Quota, Resource};
 
 /// What a file grants.
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl Manifest {
         }
         Ok(Self {
             grants,
-            quota: file.quota.quota(),
+            quota: file.quota.0,
         })
     }
 }
@@ -145,36 +145,68 @@ impl Table {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct QuotaTable {
-    handles: Option<u64>,
-    created: Option<u64>,
-    shm_bytes: Option<Size>,
-    mq_bytes: Option<Size>,
-    message_size: Option<Size>,
-    pollables: Option<u64>,
-    mappings: Option<u64>,
-    mapping_bytes: Option<Size>,
-    memory: Option<Size>,
-    wait: Option<Wait>,
+/// The table of limits. Its keys come from the library.
+#[derive(Default)]
+struct QuotaTable(Quota);
+
+impl<'de> Deserialize<'de> for QuotaTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Table;
+
+        impl<'de> Visitor<'de> for Table {
+            type Value = QuotaTable;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of limits")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<QuotaTable, M::Error> {
+                let mut quota = Quota::default();
+                while let Some(key) = map.next_key()? {
+                    match key {
+                        Limit::Of(resource) if resource.is_bytes() => {
+                            let Size(bytes) = map.next_value()?;
+                            resource.set_limit(&mut quota, bytes);
+                        }
+                        Limit::Of(resource) => resource.set_limit(&mut quota, map.next_value()?),
+                        Limit::Wait => {
+                            let Wait(longest) = map.next_value()?;
+                            quota.wait = Some(longest);
+                        }
+                    }
+                }
+                Ok(QuotaTable(quota))
+            }
+        }
+
+        deserializer.deserialize_map(Table)
+    }
 }
 
-impl QuotaTable {
-    fn quota(&self) -> Quota {
-        let mut quota = Quota::default();
-        let bytes = |size: &Option<Size>, default| size.as_ref().map_or(default, |size| size.0);
-        quota.handles = self.handles.unwrap_or(quota.handles);
-        quota.created = self.created.unwrap_or(quota.created);
-        quota.shm_bytes = bytes(&self.shm_bytes, quota.shm_bytes);
-        quota.mq_bytes = bytes(&self.mq_bytes, quota.mq_bytes);
-        quota.message_size = bytes(&self.message_size, quota.message_size);
-        quota.pollables = self.pollables.unwrap_or(quota.pollables);
-        quota.mappings = self.mappings.unwrap_or(quota.mappings);
-        quota.mapping_bytes = bytes(&self.mapping_bytes, quota.mapping_bytes);
-        quota.memory = bytes(&self.memory, quota.memory);
-        quota.wait = self.wait.as_ref().map(|wait| wait.0).or(quota.wait);
-        quota
+/// A key of the table of limits.
+enum Limit {
+    Of(Resource),
+    Wait,
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        let known = Resource::ALL.iter().find(|resource| resource.key() == key);
+        match known {
+            Some(resource) => Ok(Self::Of(*resource)),
+            None if key == "wait" => Ok(Self::Wait),
+            None => {
+                let keys: Vec<_> = Resource::ALL
+                    .iter()
+                    .map(|resource| resource.key())
+                    .collect();
+                Err(de::Error::custom(format_args!(
+                    "unknown field `{key}`, expected one of {}, wait",
+                    keys.join(", ")
+                )))
+            }
+        }
     }
 }
 
@@ -281,34 +313,12 @@ mod tests {
             (mq.max_messages(), mq.max_message_size()),
             (Some(3), Some(1024))
         );
-        let Quota {
-            handles,
-            created,
-            shm_bytes,
-            mq_bytes,
-            message_size,
-            pollables,
-            mappings,
-            mapping_bytes,
-            memory,
-            wait,
-            ..
-        } = manifest.quota;
-        assert_eq!(
-            [
-                handles,
-                created,
-                shm_bytes,
-                mq_bytes,
-                message_size,
-                pollables,
-                mappings,
-                mapping_bytes,
-                memory
-            ],
-            [1, 2, 3, 4096, 5, 6, 8, 9 << 10, 10 << 10]
-        );
-        assert_eq!(wait, Some(Duration::from_millis(7)));
+        let limits = Resource::ALL.iter();
+        let limits: Vec<u64> = limits
+            .map(|resource| resource.limit(&manifest.quota))
+            .collect();
+        assert_eq!(limits, [1, 2, 3, 4096, 5, 6, 8, 9 << 10, 10 << 10]);
+        assert_eq!(manifest.quota.wait, Some(Duration::from_millis(7)));
     }
 
     #[test]

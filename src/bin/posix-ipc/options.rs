@@ -3,11 +3,12 @@
 use crate::manifest::{Manifest, parse_duration};
 use crate::runtime::Script;
 use anyhow::{Context, Result, anyhow, bail};
+use clap::{Arg, ArgMatches, Command, FromArgMatches};
 use std::path::PathBuf;
 use std::time::Duration;
 use wasmtime_posix_ipc::audit::AuditEvent;
 use wasmtime_posix_ipc::grant::{Bytes, Grant, GrantError, Grants, Kind};
-use wasmtime_posix_ipc::quota::Quota;
+use wasmtime_posix_ipc::quota::{Quota, Resource};
 use wasmtime_posix_ipc::{IpcCtx, IpcHost};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
@@ -53,67 +54,79 @@ pub struct GrantOptions {
     manifest: Option<PathBuf>,
 }
 
-/// How much the guest may hold. The defaults are in the manual of `quota`.
-#[derive(clap::Args)]
-#[command(next_help_heading = "Limits")]
+/// How much the guest may hold. The flags come from the table of limits in the library.
 pub struct QuotaOptions {
-    /// Open handles [default: 256]
-    #[arg(long, value_name = "N")]
-    max_handles: Option<u64>,
+    limits: Vec<(Resource, u64)>,
+    wait: Option<Duration>,
+}
 
-    /// Objects that the guest created and that exist [default: 64]
-    #[arg(long, value_name = "N")]
-    max_created: Option<u64>,
+const WAIT: &str = "--max-wait";
 
-    /// Bytes of shared memory that the guest created or grew [default: 64MiB]
-    #[arg(long, value_name = "SIZE")]
-    max_shm_bytes: Option<Bytes>,
+impl clap::Args for QuotaOptions {
+    fn augment_args(mut command: Command) -> Command {
+        let arg = |flag: &'static str| Arg::new(flag).long(&flag[2..]).help_heading("Limits");
+        let defaults = Quota::default();
+        for &resource in Resource::ALL {
+            let (what, default) = (capitalized(resource.what()), resource.limit(&defaults));
+            let arg = arg(resource.flag());
+            command = command.arg(match resource.is_bytes() {
+                true => arg
+                    .value_name("SIZE")
+                    .value_parser(clap::value_parser!(Bytes))
+                    .help(format!("{what} [default: {}]", Bytes(default))),
+                false => arg
+                    .value_name("N")
+                    .value_parser(clap::value_parser!(u64))
+                    .help(format!("{what} [default: {default}]")),
+            });
+        }
+        command.arg(
+            arg(WAIT)
+                .value_name("TIME")
+                .value_parser(parse_duration)
+                .help("The longest single wait [default: no limit]"),
+        )
+    }
 
-    /// Bytes of queues that the guest created [default: 256KiB]
-    #[arg(long, value_name = "SIZE")]
-    max_mq_bytes: Option<Bytes>,
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
 
-    /// Bytes of one message [default: 64KiB]
-    #[arg(long, value_name = "SIZE")]
-    max_message_size: Option<Bytes>,
+impl FromArgMatches for QuotaOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let limit = |&resource: &Resource| {
+            let limit = match resource.is_bytes() {
+                true => matches.get_one(resource.flag()).map(|Bytes(bytes)| *bytes),
+                false => matches.get_one(resource.flag()).copied(),
+            };
+            Some((resource, limit?))
+        };
+        Ok(Self {
+            limits: Resource::ALL.iter().filter_map(limit).collect(),
+            wait: matches.get_one(WAIT).copied(),
+        })
+    }
 
-    /// Pollables [default: 1024]
-    #[arg(long, value_name = "N")]
-    max_pollables: Option<u64>,
-
-    /// Objects mapped into the guest's memory [default: 64]
-    #[arg(long, value_name = "N")]
-    max_mappings: Option<u64>,
-
-    /// Bytes of the objects mapped into the guest's memory [default: 1GiB]
-    #[arg(long, value_name = "SIZE")]
-    max_mapping_bytes: Option<Bytes>,
-
-    /// Bytes of the guest's own memory [default: 1GiB]
-    #[arg(long, value_name = "SIZE")]
-    max_memory: Option<Bytes>,
-
-    /// The longest single wait [default: no limit]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    max_wait: Option<Duration>,
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl QuotaOptions {
     /// Changes what the flags are about.
     fn apply(&self, quota: &mut Quota) {
-        let set = |limit: &mut u64, flag: Option<u64>| *limit = flag.unwrap_or(*limit);
-        let bytes = |flag: Option<Bytes>| flag.map(|Bytes(bytes)| bytes);
-        set(&mut quota.handles, self.max_handles);
-        set(&mut quota.created, self.max_created);
-        set(&mut quota.shm_bytes, bytes(self.max_shm_bytes));
-        set(&mut quota.mq_bytes, bytes(self.max_mq_bytes));
-        set(&mut quota.message_size, bytes(self.max_message_size));
-        set(&mut quota.pollables, self.max_pollables);
-        set(&mut quota.mappings, self.max_mappings);
-        set(&mut quota.mapping_bytes, bytes(self.max_mapping_bytes));
-        set(&mut quota.memory, bytes(self.max_memory));
-        quota.wait = self.max_wait.or(quota.wait);
+        for (resource, limit) in &self.limits {
+            resource.set_limit(quota, *limit);
+        }
+        quota.wait = self.wait.or(quota.wait);
     }
+}
+
+fn capitalized(text: &str) -> String {
+    let (first, rest) = text.split_at(1);
+    first.to_uppercase() + rest
 }
 
 fn semaphore(text: &str) -> Result<Grant, GrantError> {
