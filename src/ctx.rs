@@ -324,9 +324,10 @@ impl IpcCtx {
     /// The outcome of a wait. If it was the quota that ended it, the log says so.
     pub(crate) fn waited<T>(
         &self,
-        outcome: Result<T, Error>,
+        outcome: Result<T, impl Into<Error>>,
         timeout: Option<u64>,
     ) -> Result<T, Error> {
+        let outcome = outcome.map_err(Into::into);
         if let Err(Error::Code(ErrorCode::TimedOut)) = outcome
             && let Some(longest) = self.usage.quota().wait
             && timeout.is_none_or(|timeout| Duration::from_nanos(timeout) > longest)

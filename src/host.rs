@@ -3,6 +3,7 @@
 
 mod direct;
 mod limits;
+pub mod linker;
 mod mappings;
 mod message_queue;
 mod open;
@@ -11,10 +12,10 @@ mod packed;
 mod semaphore;
 mod shared_memory;
 
-use crate::ctx::{IpcCtxView, IpcView};
+use crate::ctx::IpcCtxView;
 use crate::error::{Error, ErrorCode};
 use bindings::posix::ipc;
-use wasmtime::component::{HasData, Linker};
+use wasmtime::component::HasData;
 
 /// What `wasmtime` generates from the WIT package: one `Host` trait for each
 /// interface and resource, implemented in the modules here.
@@ -45,35 +46,11 @@ pub mod bindings {
     });
 }
 
-/// Adds all interfaces of the package `posix:ipc` to a linker.
-///
-/// Guests that use pollables need `wasi:io/poll` besides, which
-/// [`wasmtime_wasi::p2::add_to_linker_async`] adds. Guests must be called with
-/// `call_async`, on a Tokio runtime with time and I/O enabled.
-///
-/// # Errors
-///
-/// If the linker has something under one of the names already.
-pub fn add_to_linker<T: IpcView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    let view: fn(&mut T) -> IpcCtxView<'_> = T::ipc;
-    ipc::types::add_to_linker::<_, Ipc>(linker, view)?;
-    ipc::limits::add_to_linker::<_, Ipc>(linker, view)?;
-    // Whether a linker lets names be defined again can be set but not asked for.
-    // This was defined a moment ago, so nothing changes either way.
-    let shadowing = ipc::limits::add_to_linker::<_, Ipc>(linker, view).is_ok();
-    ipc::semaphore::add_to_linker::<_, Ipc>(linker, view)?;
-    ipc::shared_memory::add_to_linker::<_, Ipc>(linker, view)?;
-    ipc::mappings::add_to_linker::<_, Ipc>(linker, view)?;
-    ipc::message_queue::add_to_linker::<_, Ipc>(linker, view)?;
-    let mut options = ipc::direct::LinkOptions::default();
-    ipc::direct::add_to_linker::<_, Ipc>(linker, options.direct(true), view)?;
-    linker.allow_shadowing(true);
-    let replaced = overrides::add_to_linker(linker);
-    linker.allow_shadowing(shadowing);
-    replaced
-}
-
-struct Ipc;
+/// Marks the data of the interfaces for `wasmtime`: what
+/// [`IpcView::ipc`](crate::IpcView::ipc) gives. It is the `D` of the `add_to_linker` that
+/// [`bindgen!`](wasmtime::component::bindgen) makes, for an interface of your own that is
+/// implemented on [`IpcCtxView`].
+pub struct Ipc;
 
 impl HasData for Ipc {
     type Data<'a> = IpcCtxView<'a>;

@@ -14,7 +14,7 @@
 //! use wasmtime::component::{Component, Linker, ResourceTable};
 //! use wasmtime::{Config, Engine, Result, Store};
 //! use wasmtime_posix_ipc::grant::Grants;
-//! use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView};
+//! use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView, LinkOptions};
 //! use wasmtime_wasi::p2::bindings::Command;
 //! use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 //!
@@ -47,7 +47,7 @@
 //! let engine = Engine::new(&config)?;
 //! let mut linker = Linker::new(&engine);
 //! wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-//! wasmtime_posix_ipc::add_to_linker(&mut linker)?;
+//! wasmtime_posix_ipc::add_to_linker(&mut linker, &LinkOptions::default())?;
 //!
 //! // One host for all guests of the process, one context for each guest.
 //! let host = IpcHost::new();
@@ -73,6 +73,12 @@
 //! # }
 //! ```
 //!
+//! # Which wasmtime
+//!
+//! Types of [`wasmtime`] and [`wasmtime_wasi`] are part of this interface, so a program
+//! needs the same version of them: **wasmtime 48**, from 48.0.8 on. Each version of this
+//! crate is for one version of wasmtime.
+//!
 //! # What holds
 //!
 //! - **Nothing without a grant.** See [`grant`]; what is denied goes to the log (of the
@@ -88,7 +94,7 @@
 //!   After a host that was killed, [`ledger`] finishes the cleanup, if it was asked to
 //!   keep one.
 //! - **A peer cannot hurt the host.** It may shrink, unlink and corrupt what it shares:
-//!   the guest is told.
+//!   the guest gets an error.
 //!
 //! Linux with glibc is what this is made for and tested on.
 
@@ -121,14 +127,8 @@ pub mod internals {
     pub use crate::host::bindings;
 }
 
-/// What the command `posix-ipc` needs besides, for it alone.
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod command {
-    pub use crate::sys::compiled::PrivateFolder;
-}
-
 pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcView, limit_store};
 pub use error::ErrorCode;
-pub use host::add_to_linker;
+pub use host::Ipc;
+pub use host::linker::{self, LinkOptions, add_to_linker};
 pub use wait::{Canceller, WaitStrategy};

@@ -8,8 +8,6 @@
 #![allow(unsafe_code)]
 
 mod close;
-#[cfg(feature = "cli")]
-pub(crate) mod compiled;
 pub(crate) mod futex;
 pub(crate) mod guest_mapping;
 pub(crate) mod guest_memory;

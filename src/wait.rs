@@ -16,8 +16,8 @@ mod word;
 pub(crate) use park::{Park, Parked};
 pub(crate) use queue::{PollableQueue, notified};
 
-use crate::error::{Error, ErrorCode};
 use crate::sys::word::{Word, semaphores_have_words};
+use crate::sys::{self, Errno};
 use reactor::{Interest, Reactor, Registration};
 use std::future::Future;
 use std::sync::{Arc, Once, OnceLock};
@@ -49,8 +49,8 @@ pub(crate) struct Waits {
     inline: Duration,
     /// Made at the first wait that needs it.
     reactor: OnceLock<Reactor>,
-    /// That there is none is said once.
-    told: Once,
+    /// That there is none is logged once.
+    logged: Once,
     /// Who ends waits instead of the kernel.
     parking: Option<Arc<dyn Park>>,
 }
@@ -65,7 +65,7 @@ impl Waits {
             strategy,
             inline,
             reactor: OnceLock::new(),
-            told: Once::new(),
+            logged: Once::new(),
             parking,
         }
     }
@@ -82,7 +82,7 @@ impl Waits {
             return Some(self.reactor.get_or_init(Reactor::new));
         }
         if self.strategy == WaitStrategy::Reactor {
-            self.told.call_once(|| {
+            self.logged.call_once(|| {
                 tracing::warn!("semaphores cannot be waited on by futex here; waiting in slices");
             });
         }
@@ -152,10 +152,10 @@ impl Canceller {
 /// Runs the parked part of a wait until it is done, the time is over, or somebody
 /// cancels it.
 async fn limited<T>(
-    wait: impl Future<Output = Result<T, Error>>,
+    wait: impl Future<Output = sys::Result<T>>,
     deadline: Deadline,
     canceller: &Canceller,
-) -> Result<T, Error> {
+) -> sys::Result<T> {
     let elapsed = async {
         match deadline {
             Deadline::Never => std::future::pending().await,
@@ -166,8 +166,8 @@ async fn limited<T>(
         // In this order: what can be had at the last moment is had.
         biased;
         done = wait => done,
-        () = canceller.cancelled() => Err(ErrorCode::Cancelled.into()),
-        () = elapsed => Err(ErrorCode::TimedOut.into()),
+        () = canceller.cancelled() => Err(Errno::ECANCELED),
+        () = elapsed => Err(Errno::ETIMEDOUT),
     }
 }
 

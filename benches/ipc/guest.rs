@@ -9,7 +9,9 @@ use wasmtime_posix_ipc::grant::Grants;
 use wasmtime_posix_ipc::internals::bindings::posix::ipc::direct::Host;
 use wasmtime_posix_ipc::internals::bindings::posix::ipc::semaphore::Semaphore;
 use wasmtime_posix_ipc::mappings::Mappings;
-use wasmtime_posix_ipc::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcView};
+use wasmtime_posix_ipc::{
+    IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcView, LinkOptions, add_to_linker,
+};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -70,7 +72,8 @@ impl Loaded {
         let engine = Engine::new(&config).expect("the configuration is valid");
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("an empty linker");
-        wasmtime_posix_ipc::add_to_linker(&mut linker).expect("no name twice");
+        let mut options = LinkOptions::default();
+        add_to_linker(&mut linker, options.direct(true)).expect("no name twice");
         change(&mut linker);
         let component = Component::from_file(&engine, file())
             .unwrap_or_else(|error| panic!("{error:?}; `make bench` builds the guest"));

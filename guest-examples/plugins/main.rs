@@ -10,7 +10,7 @@ use wasmtime::error::Context;
 use wasmtime::{Config, Engine, Result, Store, bail};
 use wasmtime_posix_ipc::grant::Grants;
 use wasmtime_posix_ipc::quota::Quota;
-use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView};
+use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView, LinkOptions};
 use wasmtime_wasi::p2::bindings::{Command, CommandPre};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
@@ -93,7 +93,7 @@ impl Application {
         });
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_posix_ipc::add_to_linker(&mut linker)?;
+        wasmtime_posix_ipc::add_to_linker(&mut linker, &LinkOptions::default())?;
         Ok(Self {
             linker,
             ipc: IpcHost::new(),

@@ -404,9 +404,9 @@ async fn send(
 ) -> Result<(), Error> {
     let Message { payload, priority } = message;
     let waits = ctx.host().waits();
-    waits
-        .send(queue, payload, *priority, wait_mode, ctx.canceller_ref())
-        .await
+    let canceller = ctx.canceller_ref();
+    let sent = waits.send(queue, payload, *priority, wait_mode, canceller);
+    Ok(sent.await?)
 }
 
 /// A queue that is to be opened, or created with this mode and size.

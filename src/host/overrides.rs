@@ -15,7 +15,6 @@ use super::shared_memory::Segment;
 use crate::ctx::IpcView;
 use crate::error::{Error, ErrorCode};
 use crate::host::bindings::posix::ipc::message_queue::{HostQueue, Message};
-use crate::host::bindings::posix::ipc::semaphore::HostSemaphore;
 use crate::host::bindings::posix::ipc::types::Access;
 use crate::host::bindings::posix::ipc::types::ErrorCode as GuestError;
 use crate::sys::guest_memory::{address_of, with_bytes};
@@ -24,29 +23,40 @@ use std::sync::Arc;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Resource as Handle, WasmList};
 
-/// Replaces the generated functions.
-pub(super) fn add_to_linker<T: IpcView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+/// Replaces generated functions of the interface `semaphore`.
+pub(super) fn semaphore<T: IpcView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut semaphores = linker.instance("posix:ipc/semaphore@0.1.0")?;
     semaphores.func_wrap("[method]semaphore.map", map_semaphore)?;
-    semaphores.func_wrap_async("[method]semaphore.acquire", acquire)?;
+    semaphores.func_wrap_async("[method]semaphore.acquire", acquire)
+}
+
+/// Replaces generated functions of the interface `shared-memory`.
+pub(super) fn shared_memory<T: IpcView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut segments = linker.instance("posix:ipc/shared-memory@0.1.0")?;
     segments.func_wrap("[method]segment.map", map_segment)?;
     segments.func_wrap("[method]segment.read", read)?;
     segments.func_wrap("[method]segment.write", write)?;
-    segments.func_wrap("[method]segment.read-into", read_into)?;
+    segments.func_wrap("[method]segment.read-into", read_into)
+}
+
+/// Replaces generated functions of the interface `message-queue`.
+pub(super) fn message_queue<T: IpcView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut queues = linker.instance("posix:ipc/message-queue@0.1.0")?;
     queues.func_wrap_async("[method]queue.send", send)?;
     queues.func_wrap_async("[method]queue.receive", receive)?;
     queues.func_wrap_async("[method]queue.send-batch", send_batch)?;
-    queues.func_wrap_async("[method]queue.receive-batch", receive_batch)?;
+    queues.func_wrap_async("[method]queue.receive-batch", receive_batch)
+}
+
+/// Replaces generated functions of the interface `direct`.
+pub(super) fn direct<T: IpcView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut direct = linker.instance("posix:ipc/direct@0.1.0")?;
     direct.func_wrap("read-into", read_into_directly)?;
     direct.func_wrap("write", write_directly)?;
     direct.func_wrap("send", send_directly)?;
     direct.func_wrap("receive-into", receive_directly)?;
     direct.func_wrap("send-batch", send_batch_directly)?;
-    direct.func_wrap("receive-batch", receive_batch_directly)?;
-    Ok(())
+    direct.func_wrap("receive-batch", receive_batch_directly)
 }
 
 /// What a function returns: one result, which is an answer for the guest.
@@ -85,15 +95,12 @@ fn acquire<T: IpcView + 'static>(
     mut store: StoreContextMut<'_, T>,
     (this, timeout): (Handle<Semaphore>, Option<u64>),
 ) -> Later<'_, ()> {
-    let again = Handle::new_borrow(this.rep());
-    let tried = HostSemaphore::try_acquire(&mut store.data_mut().ipc(), this);
-    if !waits(&tried, timeout) {
-        return now(tried);
+    match store.data_mut().ipc().acquire_or_wait(&this, timeout) {
+        Ok(Some(wait)) => {
+            Box::new(async move { answer(wait.acquire(store.data_mut().ipc().ctx, timeout).await) })
+        }
+        done => now(done.map(drop)),
     }
-    Box::new(async move {
-        let mut view = store.data_mut().ipc();
-        answer(HostSemaphore::acquire(&mut view, again, timeout).await)
-    })
 }
 
 fn map_segment<T: IpcView + 'static>(

@@ -82,13 +82,7 @@ impl HostSemaphore for IpcCtxView<'_> {
     }
 
     fn try_acquire(&mut self, this: Handle<Semaphore>) -> Result<(), Error> {
-        let semaphore = self.table.get(&this)?;
-        semaphore.check_wait(self.ctx)?;
-        semaphore.raw.try_acquire()?;
-        if let Some(held) = &semaphore.held {
-            held.acquired();
-        }
-        Ok(())
+        self.table.get(&this)?.try_acquire(self.ctx)
     }
 
     async fn acquire(
@@ -96,18 +90,10 @@ impl HostSemaphore for IpcCtxView<'_> {
         this: Handle<Semaphore>,
         timeout: Option<u64>,
     ) -> Result<(), Error> {
-        let semaphore = self.table.get(&this)?;
-        semaphore.check_wait(self.ctx)?;
-        let (raw, held) = (semaphore.raw.clone(), semaphore.held.clone());
-        let waits = self.ctx.host().waits();
-        let acquired = waits
-            .acquire(&raw, self.ctx.wait_mode(timeout), self.ctx.canceller_ref())
-            .await;
-        self.ctx.waited(acquired, timeout)?;
-        if let Some(held) = held {
-            held.acquired();
+        match self.acquire_or_wait(&this, timeout)? {
+            Some(wait) => wait.acquire(self.ctx, timeout).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn release(&mut self, this: Handle<Semaphore>) -> Result<(), Error> {
@@ -146,6 +132,15 @@ impl HostSemaphore for IpcCtxView<'_> {
 }
 
 impl Semaphore {
+    fn try_acquire(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
+        self.check_wait(ctx)?;
+        self.raw.try_acquire()?;
+        if let Some(held) = &self.held {
+            held.acquired();
+        }
+        Ok(())
+    }
+
     fn check_wait(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
         match self.wait.get() {
             RightState::Allowed => Ok(()),
@@ -187,6 +182,22 @@ impl Semaphore {
 }
 
 impl IpcCtxView<'_> {
+    /// Takes a semaphore, or gives the wait for it where that is what the guest wants.
+    pub(super) fn acquire_or_wait(
+        &mut self,
+        this: &Handle<Semaphore>,
+        timeout: Option<u64>,
+    ) -> Result<Option<AcquireWait>, Error> {
+        let semaphore = self.table.get(this)?;
+        match semaphore.try_acquire(self.ctx) {
+            Err(Error::Code(ErrorCode::Busy)) if timeout != Some(0) => Ok(Some(AcquireWait {
+                raw: semaphore.raw.clone(),
+                held: semaphore.held.clone(),
+            })),
+            done => done.map(|()| None),
+        }
+    }
+
     pub(super) fn map_semaphore(
         &mut self,
         this: &Handle<Semaphore>,
@@ -256,6 +267,25 @@ impl IpcCtxView<'_> {
             open_charge: OpenCharge::new(handle, charge),
             _entry: entry,
         })?)
+    }
+}
+
+/// A semaphore that a guest may take, and that had to be waited for.
+pub(super) struct AcquireWait {
+    raw: Arc<sys::semaphore::Semaphore>,
+    held: Option<Arc<Held>>,
+}
+
+impl AcquireWait {
+    pub(super) async fn acquire(self, ctx: &IpcCtx, timeout: Option<u64>) -> Result<(), Error> {
+        let waits = ctx.host().waits();
+        let wait_mode = ctx.wait_mode(timeout);
+        let acquired = waits.acquire(&self.raw, wait_mode, ctx.canceller_ref());
+        ctx.waited(acquired.await, timeout)?;
+        if let Some(held) = self.held {
+            held.acquired();
+        }
+        Ok(())
     }
 }
 

@@ -5,8 +5,9 @@
 //! of this process. That is why the folder is checked each time, through a descriptor
 //! that stays the same folder whatever happens to its path.
 
-use super::{Errno, Result, file_type};
+use nix::Result;
 use nix::dir::Dir;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::{UnlinkatFlags, geteuid, mkdir, unlinkat};
@@ -169,7 +170,8 @@ fn is_compiled(name: &str) -> bool {
 
 /// Whether a file is of this kind and this user's, with none of the mode bits.
 fn is_own(stat: &FileStat, kind: SFlag, others: u32) -> bool {
-    file_type(stat) == kind && stat.st_uid == geteuid().as_raw() && stat.st_mode & others == 0
+    let file_type = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+    file_type == kind && stat.st_uid == geteuid().as_raw() && stat.st_mode & others == 0
 }
 
 fn errno(error: std::io::Error) -> Errno {

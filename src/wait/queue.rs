@@ -1,7 +1,6 @@
 //! Waiting for room or for a message in a queue, by its descriptor.
 
 use super::{Canceller, Park, WaitMode, Waits, limited, park};
-use crate::error::{Error, ErrorCode};
 use crate::sys::message_queue::MessageQueue;
 use crate::sys::notification::Registration;
 use crate::sys::{self, Errno};
@@ -40,15 +39,12 @@ impl PollableQueue {
         self.queue.clone()
     }
 
-    fn readiness(&self) -> Result<&AsyncFd<Arc<MessageQueue>>, Error> {
+    fn readiness(&self) -> sys::Result<&AsyncFd<Arc<MessageQueue>>> {
         if self.readiness.get().is_none() {
-            let readiness = sys::message_queue::readiness(self.queue.clone())
-                .map_err(|error| ErrorCode::Other(Some(error.to_string())))?;
+            let readiness = sys::message_queue::readiness(self.queue.clone()).map_err(errno)?;
             let _ = self.readiness.set(readiness);
         }
-        self.readiness
-            .get()
-            .ok_or_else(|| ErrorCode::Other(None).into())
+        self.readiness.get().ok_or(Errno::EIO)
     }
 
     /// Waits until the queue holds a message, or an error that the next call on it
@@ -101,7 +97,7 @@ impl Waits {
         priority: u32,
         wait_mode: WaitMode,
         canceller: &Canceller,
-    ) -> Result<(), Error> {
+    ) -> sys::Result<()> {
         let send = || queue.get().try_send(payload, priority);
         self.transfer(queue, Interest::WRITABLE, send, wait_mode, canceller)
             .await
@@ -115,7 +111,7 @@ impl Waits {
         payload: &mut Vec<u8>,
         wait_mode: WaitMode,
         canceller: &Canceller,
-    ) -> Result<u32, Error> {
+    ) -> sys::Result<u32> {
         let receive = || queue.get().try_receive(longest, payload);
         self.transfer(queue, Interest::READABLE, receive, wait_mode, canceller)
             .await
@@ -128,16 +124,16 @@ impl Waits {
         mut attempt: impl FnMut() -> sys::Result<T>,
         wait_mode: WaitMode,
         canceller: &Canceller,
-    ) -> Result<T, Error> {
+    ) -> sys::Result<T> {
         match attempt() {
             Err(Errno::EAGAIN) => {}
-            done => return done.map_err(Error::from),
+            done => return done,
         }
         let WaitMode::Until(deadline) = wait_mode else {
-            return Err(ErrorCode::Busy.into());
+            return Err(Errno::EAGAIN);
         };
         if canceller.is_cancelled() {
-            return Err(ErrorCode::Cancelled.into());
+            return Err(Errno::ECANCELED);
         }
         if let Some(parking) = &self.parking {
             let parked = async {
@@ -145,7 +141,7 @@ impl Waits {
                     park::until(parking, is_ready(&queue.queue, interest)).await;
                     match attempt() {
                         Err(Errno::EAGAIN) => {}
-                        done => return done.map_err(Error::from),
+                        done => return done,
                     }
                 }
             };
@@ -154,7 +150,7 @@ impl Waits {
         if inline_wait(queue, interest, self.inline.min(deadline.remaining())) {
             match attempt() {
                 Err(Errno::EAGAIN) => {}
-                done => return done.map_err(Error::from),
+                done => return done,
             }
         }
         let readiness = queue.readiness()?;
@@ -182,12 +178,9 @@ async fn parked<T>(
     readiness: &AsyncFd<Arc<MessageQueue>>,
     interest: Interest,
     mut attempt: impl FnMut() -> sys::Result<T>,
-) -> Result<T, Error> {
+) -> sys::Result<T> {
     loop {
-        let mut ready = readiness
-            .ready(interest)
-            .await
-            .map_err(|error| ErrorCode::Other(Some(error.to_string())))?;
+        let mut ready = readiness.ready(interest).await.map_err(errno)?;
         // Forgets the readiness before it tries, and only if there was nothing: an
         // event that comes in between is seen at the next turn.
         let tried = ready.try_io(|_| match attempt() {
@@ -195,9 +188,13 @@ async fn parked<T>(
             done => Ok(done),
         });
         if let Ok(Ok(done)) = tried {
-            return done.map_err(Error::from);
+            return done;
         }
     }
+}
+
+fn errno(error: io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// Blocks this thread for a moment. Says whether it is worth trying again.

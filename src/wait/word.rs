@@ -2,11 +2,10 @@
 
 use super::reactor::Interest;
 use super::{Backoff, Canceller, WaitMode, Waits, limited, park};
-use crate::error::{Error, ErrorCode};
-use crate::sys::Errno;
 use crate::sys::semaphore::Semaphore;
 use crate::sys::shared_memory::MappedWord;
 use crate::sys::word::Word;
+use crate::sys::{self, Errno};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,22 +14,18 @@ use std::time::{Duration, Instant};
 const LONGEST_UNSEEN: Duration = Duration::from_secs(1);
 
 impl Waits {
-    /// Takes a semaphore.
+    /// Waits for a semaphore that could not be taken a moment ago, and takes it.
     pub(crate) async fn acquire(
         &self,
         semaphore: &Arc<Semaphore>,
         wait_mode: WaitMode,
         canceller: &Canceller,
-    ) -> Result<(), Error> {
-        match semaphore.try_acquire() {
-            Err(Errno::EAGAIN) => {}
-            done => return done.map_err(Error::from),
-        }
+    ) -> sys::Result<()> {
         let WaitMode::Until(deadline) = wait_mode else {
-            return Err(ErrorCode::Busy.into());
+            return Err(Errno::EAGAIN);
         };
         if canceller.is_cancelled() {
-            return Err(ErrorCode::Cancelled.into());
+            return Err(Errno::ECANCELED);
         }
         if let Some(parking) = &self.parking {
             let parked = async {
@@ -38,7 +33,7 @@ impl Waits {
                     park::until(parking, has_token(semaphore)).await;
                     match semaphore.try_acquire() {
                         Err(Errno::EAGAIN) => {}
-                        done => return done.map_err(Error::from),
+                        done => return done,
                     }
                 }
             };
@@ -46,12 +41,12 @@ impl Waits {
         }
         match semaphore.acquire_within(self.inline.min(deadline.remaining())) {
             Err(Errno::ETIMEDOUT) => {}
-            done => return done.map_err(Error::from),
+            done => return done,
         }
         limited(self.acquire_parked(semaphore), deadline, canceller).await
     }
 
-    async fn acquire_parked(&self, semaphore: &Arc<Semaphore>) -> Result<(), Error> {
+    async fn acquire_parked(&self, semaphore: &Arc<Semaphore>) -> sys::Result<()> {
         let mut backoff = Backoff::new();
         let mut parked = self.register(Word::Semaphore(semaphore.clone()), Interest::Take);
         loop {
@@ -65,7 +60,7 @@ impl Waits {
                     if let Some(parked) = &mut parked {
                         parked.settle();
                     }
-                    return done.map_err(Error::from);
+                    return done;
                 }
             }
             if let Some(parked) = &mut parked {
@@ -96,15 +91,15 @@ impl Waits {
         expected: u32,
         wait_mode: WaitMode,
         canceller: &Canceller,
-    ) -> Result<bool, Error> {
+    ) -> sys::Result<bool> {
         if word.load()? != expected {
             return Ok(false);
         }
         let WaitMode::Until(deadline) = wait_mode else {
-            return Err(ErrorCode::Busy.into());
+            return Err(Errno::EAGAIN);
         };
         if canceller.is_cancelled() {
-            return Err(ErrorCode::Cancelled.into());
+            return Err(Errno::ECANCELED);
         }
         let word = Word::Segment(Arc::new(word));
         if let Some(parking) = &self.parking {
@@ -123,12 +118,12 @@ impl Waits {
             // Woken, changed just now, or interrupted: all of them are reasons to
             // look at the word again.
             Ok(()) | Err(Errno::EAGAIN | Errno::EINTR) => return Ok(true),
-            Err(errno) => return Err(errno.into()),
+            Err(errno) => return Err(errno),
         }
         limited(self.changed_parked(word, expected), deadline, canceller).await
     }
 
-    async fn changed_parked(&self, word: Word, expected: u32) -> Result<bool, Error> {
+    async fn changed_parked(&self, word: Word, expected: u32) -> sys::Result<bool> {
         match self.register(word.clone(), Interest::Change(expected)) {
             Some(mut parked) => {
                 parked.fired().await;

@@ -10,7 +10,7 @@ use wasmtime::{Config, Engine, Store};
 use wasmtime_posix_ipc::grant::Grants;
 use wasmtime_posix_ipc::mappings::Mappings;
 use wasmtime_posix_ipc::quota::Quota;
-use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView};
+use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcHost, IpcView, LinkOptions, add_to_linker};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// Where the first mapping of a guest is.
@@ -267,7 +267,8 @@ impl Host {
     fn of(engine: Engine, mappings: Option<Mappings>) -> Self {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
-        wasmtime_posix_ipc::add_to_linker(&mut linker).unwrap();
+        let mut options = LinkOptions::default();
+        add_to_linker(&mut linker, options.direct(true)).unwrap();
         let mut odd = linker.instance("odd").unwrap();
         odd.func_wrap("many", |_, (_,): (Many,)| Ok(())).unwrap();
         odd.func_wrap("lists", |_, (_, _): (Vec<String>, Vec<u32>)| Ok(()))

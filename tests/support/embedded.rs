@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcView, limit_store};
+use wasmtime_posix_ipc::{IpcCtx, IpcCtxView, IpcView, LinkOptions, add_to_linker, limit_store};
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -107,7 +107,7 @@ async fn execute(guest: &Component, mut store: Store<Guest>) -> wasmtime::Result
     store.epoch_deadline_async_yield_and_update(1);
     let mut linker = Linker::new(&ENGINE);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_posix_ipc::add_to_linker(&mut linker)?;
+    add_to_linker(&mut linker, &LinkOptions::default())?;
     let command = Command::instantiate_async(&mut store, guest, &linker).await?;
     command.wasi_cli_run().call_run(&mut store).await
 }

@@ -11,6 +11,7 @@
 //!
 //! What has not been used for a month is removed when something is added.
 
+use crate::compiled::PrivateFolder;
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -22,7 +23,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
-use wasmtime_posix_ipc::command::PrivateFolder;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const UNUSED: Duration = DAY.saturating_mul(30);

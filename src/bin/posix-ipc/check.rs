@@ -39,7 +39,7 @@ impl Args {
         let policy = self.grants.read(&self.limits, false)?;
         let (engine, _) = engine::new(policy.maps())?;
         let component = cache::load(&engine, Program::find(&self.guest)?.component())?;
-        let linker = guest::linker(&engine)?;
+        let linker = guest::linker(&engine, &component)?;
         let imports = imports(&engine, &component);
 
         let mut lines = vec![format!("{} imports", self.guest.display())];

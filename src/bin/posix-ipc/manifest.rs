@@ -363,7 +363,7 @@ mod tests {
                 &["access cannot be \"read\""],
             ),
             (
-                "[[sem]]\nname = \"/a\"\nlife = \"forever\"",
+                "[[sem]]\nname = \"/a\"\nlifecycle = \"forever\"",
                 &["it is open, create or own"],
             ),
             (

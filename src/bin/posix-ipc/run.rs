@@ -86,7 +86,7 @@ impl Args {
         let (engine, mappings) = engine::new(policy.maps())?;
         let ipc = policy.context(&name, audit, &host(mappings))?;
         let component = cache::load(&engine, program.component())?;
-        let command = guest::linker(&engine)?
+        let command = guest::linker(&engine, &component)?
             .instantiate_pre(&component)
             .and_then(CommandPre::new)
             .map_err(|error| {
