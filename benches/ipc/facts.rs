@@ -1,6 +1,7 @@
 //! What is not compared operation by operation: starting, and holding many guests.
 
 use crate::guest::{Guests, file};
+use crate::python;
 use crate::report::Fact;
 use crate::waiters;
 use std::path::Path;
@@ -38,7 +39,20 @@ fn start(facts: &mut Vec<Fact>) {
         command.arg(file());
         milliseconds(&mut command)
     };
-    let python = || {
+    let script = cache.with_extension("script");
+    let script_runs = python::runtimes().is_some_and(|_| {
+        std::fs::create_dir_all(&script).is_ok()
+            && std::fs::write(script.join("pass.py"), "").is_ok()
+    });
+    let run_script = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_posix-ipc"));
+        command.arg("run").env("XDG_CACHE_HOME", &cache);
+        if let Some(runtimes) = python::runtimes() {
+            command.env("POSIX_IPC_RUNTIMES", runtimes);
+        }
+        milliseconds(command.arg(script.join("pass.py")))
+    };
+    let native_python = || {
         let python = std::env::var_os("POSIX_IPC_BENCH_PYTHON").unwrap_or("python3".into());
         milliseconds(Command::new(python).args(["-c", "pass"]))
     };
@@ -49,13 +63,21 @@ fn start(facts: &mut Vec<Fact>) {
         })
         .collect();
     run(true);
+    if script_runs {
+        run_script();
+    }
     let (mut cached, mut mapped, mut pythons) = (Vec::new(), Vec::new(), Vec::new());
+    let mut scripts = Vec::new();
     for _ in 0..20 {
         cached.push(run(false));
         mapped.push(run(true));
-        pythons.push(python());
+        pythons.push(native_python());
+        if script_runs {
+            scripts.push(run_script());
+        }
     }
     remove(&cache);
+    remove(&script);
     let cached = median(cached);
     let python = median(pythons);
     let fact = |name: &str, value: f64| Fact::new(format!("start: {name}"), value, "ms");
@@ -68,6 +90,12 @@ fn start(facts: &mut Vec<Fact>) {
     );
     facts.push(times.at_most(3.0));
     facts.push(fact("posix-ipc run --map, compiled before", median(mapped)));
+    if script_runs {
+        let script = median(scripts);
+        facts.push(fact("posix-ipc run pass.py, compiled before", script));
+        let name = "start: of pass.py as a multiple of python3 -c pass";
+        facts.push(Fact::new(name, script / python, "times").at_most(1.0));
+    }
     facts.push(fact("posix-ipc run, compiling", median(cold)));
 }
 

@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
     let world = native::World::new();
     let guests = guest::Guests::load();
-    let mut python = python::Python::start(&world);
+    let mut pythons = python::Pythons::start(&world);
     let wanted = |name: &str| args.only.as_deref().is_none_or(|part| name.contains(part));
 
     let mut report = Report::default();
@@ -70,14 +70,17 @@ fn main() -> ExitCode {
         eprint!("\r\x1b[K{}", row.name);
         report
             .rows
-            .push(row.measure(&world, &guests, &mut python, turn, args.rounds));
+            .push(row.measure(&world, &guests, &mut pythons, turn, args.rounds));
     }
     eprint!("\r\x1b[K");
     report.facts = facts::all(&guests, &wanted);
 
     print!("{report}");
-    if python.is_none() {
+    if pythons.native.is_none() {
         println!("Python was skipped: set POSIX_IPC_BENCH_PYTHON to one that has posix_ipc.");
+    }
+    if pythons.guest.is_none() {
+        println!("Python guests were skipped: `make runtimes` builds what runs them.");
     }
     if let Some(path) = &args.json {
         std::fs::write(path, report.json()).expect("the file can be written");

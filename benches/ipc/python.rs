@@ -1,28 +1,74 @@
-//! The same in Python with the module `posix_ipc`, if there is one.
+//! The same in Python: natively with the module `posix_ipc`, and as a guest.
 
 use crate::native::{World, name};
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+/// A process that runs the script.
 pub struct Python {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
-/// The interpreter that has the module.
-fn interpreter() -> Option<std::ffi::OsString> {
-    std::env::var_os("POSIX_IPC_BENCH_PYTHON")
+/// The same script three times.
+pub struct Pythons {
+    /// By the interpreter that has the module, if there is one.
+    pub native: Option<Python>,
+    /// As a guest, and as one that may map objects, if the runtime is built.
+    pub guest: Option<Python>,
+    pub mapping: Option<Python>,
+}
+
+impl Pythons {
+    pub fn start(world: &World) -> Self {
+        Self {
+            native: Python::start(world),
+            guest: Python::start_guest(world, ""),
+            mapping: Python::start_guest(world, ",map"),
+        }
+    }
+}
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python.py");
+
+/// The folder of the component that runs scripts, if it is built.
+pub fn runtimes() -> Option<&'static Path> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/runtimes"));
+    folder.join("python.wasm").exists().then_some(folder)
 }
 
 impl Python {
+    fn start(world: &World) -> Option<Self> {
+        let mut command = Command::new(std::env::var_os("POSIX_IPC_BENCH_PYTHON")?);
+        command.arg(SCRIPT);
+        Some(Self::run(world, command))
+    }
+
+    fn start_guest(world: &World, map: &str) -> Option<Self> {
+        let runtimes = runtimes()?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_posix-ipc"));
+        command.env("POSIX_IPC_RUNTIMES", runtimes).arg("run");
+        for (kind, what, uses) in [
+            ("--sem", "gate", map),
+            ("--shm", "object", map),
+            ("--mq", "jobs", ""),
+            ("--sem", "new", ",own"),
+            ("--shm", "new", ",own"),
+            ("--mq", "new", ",own"),
+        ] {
+            command.args([kind, &format!("{}{uses}", name(what))]);
+        }
+        command.arg(SCRIPT);
+        Some(Self::run(world, command))
+    }
+
     /// The world must be there: it has what the script opens.
-    pub fn start(_: &World) -> Option<Self> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python.py");
+    fn run(_: &World, mut command: Command) -> Self {
         let names = ["gate", "jobs", "object", "new"].map(|what| format!("{what}={}", name(what)));
-        let mut child = Command::new(interpreter()?)
-            .arg(script)
+        let mut child = command
             .args(names)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -35,12 +81,9 @@ impl Python {
             input,
             output,
         };
-        assert_eq!(
-            python.line(),
-            "ready",
-            "POSIX_IPC_BENCH_PYTHON has posix_ipc"
-        );
-        Some(python)
+        let ready = python.line();
+        assert_eq!(ready, "ready", "the interpreter has the module posix_ipc");
+        python
     }
 
     pub fn sample(&mut self, what: &str, count: u64, size: usize) -> Duration {

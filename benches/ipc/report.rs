@@ -163,8 +163,9 @@ impl Report {
         let x = |ratio: f64| NAMES + SCALE * ratio.max(0.5).log2() / 2.0 + SCALE / 2.0;
         let rows = self.rows.iter().filter(|row| !row.goals.is_empty());
         let bars = rows.flat_map(|row| {
-            [Who::Python, Who::Call, Who::Mapping]
+            Who::ALL
                 .into_iter()
+                .filter(|who| *who != Who::Native)
                 .filter_map(move |who| Some((row, who, row.ratio(who, Who::Native)?)))
         });
         let mut body = String::new();
@@ -184,6 +185,8 @@ impl Report {
             let color = match who {
                 Who::Call => "#4878a8",
                 Who::Mapping => "#48a878",
+                Who::PythonCall => "#88a0b8",
+                Who::PythonMapping => "#88b8a0",
                 _ => "#b8b8b8",
             };
             let (from, to) = (x(1.0).min(x(ratio)), x(1.0).max(x(ratio)));
@@ -222,7 +225,11 @@ impl fmt::Display for Report {
         if !self.rows.is_empty() {
             write!(f, "{:38}", "median (min), ratio to native")?;
             for who in Who::ALL {
-                write!(f, "{:>27}", who.word())?;
+                let peer = match who.peer() {
+                    Who::Native => String::new(),
+                    peer => format!(" / {}", peer.word()),
+                };
+                write!(f, "{:>30}", format!("{}{peer}", who.word()))?;
             }
             writeln!(f, "  goals")?;
         }
@@ -230,10 +237,10 @@ impl fmt::Display for Report {
             write!(f, "{:38}", row.name)?;
             for who in Who::ALL {
                 let Some(numbers) = row.of(who) else {
-                    write!(f, "{:>27}", "-")?;
+                    write!(f, "{:>30}", "-")?;
                     continue;
                 };
-                let ratio = row.ratio(who, Who::Native).unwrap_or(f64::NAN);
+                let ratio = row.ratio(who, who.peer()).unwrap_or(f64::NAN);
                 let (median, least) = (time(numbers.median()), time(numbers.least()));
                 let ratio = if who == Who::Native {
                     row.bytes.map_or(String::new(), |bytes| {
@@ -242,7 +249,7 @@ impl fmt::Display for Report {
                 } else {
                     format!("x {ratio:.2}")
                 };
-                write!(f, "{:>27}", format!("{median} ({least}) {ratio}"))?;
+                write!(f, "{:>30}", format!("{median} ({least}) {ratio}"))?;
             }
             for (goal, ratio, met) in row.goals() {
                 let mark = if met { "ok" } else { "MISSED" };

@@ -2,7 +2,7 @@
 
 use crate::guest::Guests;
 use crate::native::World;
-use crate::python::Python;
+use crate::python::{Python, Pythons};
 use crate::report::{Goal, Measured, Numbers};
 use std::time::Duration;
 
@@ -27,10 +27,29 @@ pub enum Who {
     Call,
     /// A guest with a mapping.
     Mapping,
+    /// A guest in Python that calls the host.
+    PythonCall,
+    /// A guest in Python with a mapping.
+    PythonMapping,
 }
 
 impl Who {
-    pub const ALL: [Self; 4] = [Self::Native, Self::Python, Self::Call, Self::Mapping];
+    pub const ALL: [Self; 6] = [
+        Self::Native,
+        Self::Python,
+        Self::Call,
+        Self::Mapping,
+        Self::PythonCall,
+        Self::PythonMapping,
+    ];
+
+    /// With whom this one is compared.
+    pub fn peer(self) -> Self {
+        match self {
+            Self::PythonCall | Self::PythonMapping => Self::Python,
+            _ => Self::Native,
+        }
+    }
 
     pub fn word(self) -> &'static str {
         match self {
@@ -38,6 +57,8 @@ impl Who {
             Self::Python => "CPython",
             Self::Call => "guest, calls",
             Self::Mapping => "guest, mapping",
+            Self::PythonCall => "Python guest, calls",
+            Self::PythonMapping => "Python guest, mapping",
         }
     }
 }
@@ -88,19 +109,23 @@ impl Row {
         self,
         world: &World,
         guests: &Guests,
-        python: &mut Option<Python>,
+        pythons: &mut Pythons,
         turn: Duration,
         rounds: usize,
     ) -> Measured {
         world.pin(self.pinned);
         let _contender = (self.native == "sem-contended").then(|| world.contend());
+        // What a script does with a mapping it does with the same words.
+        let maps = self.mapping.and(self.python);
+        let by_python = |what: Option<&str>, python: &mut Option<Python>, count| {
+            Some(python.as_mut()?.sample(what?, count, self.size))
+        };
         let mut sample = |who, count| {
             let taken = match who {
                 Who::Native => Some(world.sample(self.native, count, self.size)),
-                Who::Python => match (self.python, python.as_mut()) {
-                    (Some(what), Some(python)) => Some(python.sample(what, count, self.size)),
-                    _ => None,
-                },
+                Who::Python => by_python(self.python, &mut pythons.native, count),
+                Who::PythonCall => by_python(self.python, &mut pythons.guest, count),
+                Who::PythonMapping => by_python(maps, &mut pythons.mapping, count),
                 Who::Call => self
                     .call
                     .map(|what| guests.sample(false, what, count, self.size)),
@@ -155,13 +180,15 @@ impl Row {
 }
 
 pub fn all() -> Vec<Row> {
-    use Who::{Call, Mapping, Native};
+    use Who::{Call, Mapping, Native, Python, PythonCall, PythonMapping};
     let mut rows = vec![
         Row::new("semaphore: release and try-acquire", "sem-pair")
             .python()
             .mapping("sem-pair-mapping")
             .goal(Mapping, 1.3, Native)
-            .goal(Call, 1.0, Who::Python),
+            .goal(Call, 1.0, Python)
+            .goal(PythonCall, 1.3, Python)
+            .goal(PythonMapping, 0.8, Python),
         Row::new("semaphore: release", "sem-release")
             .python()
             .mapping("sem-release-mapping"),
@@ -174,7 +201,7 @@ pub fn all() -> Vec<Row> {
             .python()
             .size(size);
         if size == 64 {
-            row = row.goal(Call, 1.3, Native);
+            row = row.goal(Call, 1.3, Native).goal(PythonCall, 1.2, Python);
         }
         rows.push(row);
     }
@@ -198,6 +225,11 @@ pub fn all() -> Vec<Row> {
             .call(Some("shm-read-into"))
             .mapping("mapping-read")
             .size(size);
+        match size {
+            64 => row = row.goal(PythonMapping, 2.0, Python),
+            0x10000 => row = row.goal(PythonMapping, 1.2, Python),
+            _ => {}
+        }
         if size >= 64 << 10 {
             row = row.goal(Call, 1.0 / 0.9, Native);
         }
@@ -218,6 +250,11 @@ pub fn all() -> Vec<Row> {
             .python()
             .mapping("mapping-write")
             .size(size);
+        match size {
+            64 => row = row.goal(PythonMapping, 2.0, Python),
+            0x10000 => row = row.goal(PythonMapping, 1.2, Python),
+            _ => {}
+        }
         if size >= 64 << 10 {
             row = row.goal(Call, 1.0 / 0.9, Native);
         }

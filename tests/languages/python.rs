@@ -75,7 +75,7 @@ macro_rules! same {
     )*};
 }
 
-same! { semaphores segments maps queues names module notifications descriptors selecting }
+same! { semaphores segments maps queues names module notifications descriptors numbers selecting }
 
 // ---- what is better than there ---------------------------------------------------------
 
@@ -87,6 +87,85 @@ fn what_is_a_crash_natively_is_an_exception() {
     let ended = python.run(&["--private"], &script("guest/differences.py"), &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.ends_with("\nOK\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_map_that_is_the_object_and_one_that_is_not_hold_the_same() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let script = script("guest/mapped.py");
+    let ended = python.run(&["--private", "--map"], &script, &[]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
+    assert_eq!(
+        ended.lines(),
+        [
+            "the object: True",
+            "alike: True",
+            "True",
+            "True",
+            "True",
+            "True",
+            "b'\\x04\\x03\\x02\\x01'",
+            "99 False",
+            "True",
+            "text",
+            "5 5 b'text\\n'",
+            "text",
+            "text",
+            "cannot close exported pointers exist",
+            "400000 0 400000 b'text'",
+            "True b'text'",
+        ]
+    );
+}
+
+#[test]
+fn a_script_sends_and_writes_more_than_its_memory() {
+    let text = r#"
+import mmap, posix_ipc
+queue = posix_ipc.MessageQueue("/q", posix_ipc.O_CREX)
+memory = posix_ipc.SharedMemory("/m", posix_ipc.O_CREX, size=1 << 20)
+map = mmap.mmap(memory.fd, memory.size)
+message, block = b"7" * 8192, b"7" * (1 << 20)
+for turn in range(1 << 15):
+    queue.send(message)
+    queue.receive()
+for turn in range(256):
+    map[:] = block
+    map[:]
+queue.block = False
+for turn in range(10): queue.send(message)
+# Where nothing can be sent at once, a message goes another way.
+for turn in range(1 << 15):
+    try: queue.send(message)
+    except posix_ipc.BusyError: pass
+for turn in range(100_000): posix_ipc.Semaphore("/a-name-of-some-length", posix_ipc.O_CREAT).close()
+print("done")
+"#;
+    if let Some(output) = output(text, &["--private", "--max-memory", "64MiB"]) {
+        assert_eq!(output, "done\n");
+    }
+}
+
+#[test]
+fn too_little_memory_is_an_exception() {
+    let text = r#"
+import mmap, posix_ipc
+memory = posix_ipc.SharedMemory("/m", posix_ipc.O_CREX, size=20 << 20)
+map = mmap.mmap(memory.fd, memory.size)
+for attempt in (lambda: map[:], lambda: map.read(), lambda: bytearray(memoryview(map))):
+    kept = []
+    map.seek(0)
+    try:
+        while True: kept.append(attempt())
+    except MemoryError:
+        print("MemoryError")
+"#;
+    if let Some(ended) = run(text, &["--private", "--max-memory", "96MiB"], &[]) {
+        let expected = (Some(0), "MemoryError\n".repeat(3));
+        assert_eq!((ended.code, ended.stdout), expected, "{}", ended.stderr);
+    }
 }
 
 #[test]
@@ -453,6 +532,143 @@ broken.f()
 }
 
 #[test]
+fn the_shared_memory_of_multiprocessing() {
+    let text = r#"
+from multiprocessing.shared_memory import ShareableList, SharedMemory
+one = SharedMemory("block", create=True, size=16)
+two = SharedMemory("block")
+one.buf[:5] = b"hello"
+print(two.name, two.size, bytes(two.buf[:6]))
+two.close()
+one.close()
+one.unlink()
+try: SharedMemory("block")
+except FileNotFoundError as error: print(error)
+words = ShareableList(["a", 1, None])
+print(list(ShareableList(name=words.shm.name)))
+"#;
+    if let Some(output) = output(text, &["--private", "--map"]) {
+        assert_eq!(
+            output,
+            "block 16 b'hello\\x00'\n[Errno 44] No such file or directory: '/block'\n['a', 1, None]\n"
+        );
+    }
+}
+
+#[test]
+fn files_that_are_called_like_modules_are_none() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let folder = Folder::new();
+    for name in ["posix_ipc.egg-info", "mmap.txt", "select.log", "random.pyx"] {
+        folder.file(name, "no module");
+    }
+    // A folder comes after the runtime's module, unless it is a package.
+    for name in ["json", "posix_ipc"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let text = r#"
+import json, mmap, posix_ipc, random, select
+memory = posix_ipc.SharedMemory("/m", posix_ipc.O_CREX, size=4)
+print(mmap.mmap(memory.fd, 4)[:], json.loads("1"), random.choice([2]))
+queue = posix_ipc.MessageQueue("/q", posix_ipc.O_CREX)
+print(select.select([], [queue], [], 5)[1] == [queue])
+"#;
+    let ended = python.run(&["--private"], &folder.file("script.py", text), &[]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    assert_eq!(ended.stdout, "b'\\x00\\x00\\x00\\x00' 1 2\nTrue\n");
+}
+
+#[test]
+fn a_module_that_is_imported_anew_knows_what_is_open() {
+    let text = r#"
+import os, sys
+import posix_ipc
+memory = posix_ipc.SharedMemory("/m", posix_ipc.O_CREX, size=4)
+queue = posix_ipc.MessageQueue("/q", posix_ipc.O_CREX)
+heard = []
+queue.request_notification((heard.append, "told"))
+before = posix_ipc
+for name in [name for name in sys.modules if name.partition(".")[0] in ("posix_ipc", "mmap")]:
+    del sys.modules[name]
+import mmap, posix_ipc
+print(posix_ipc is before)
+print(mmap.mmap(memory.fd, 4)[:], os.pread(memory.fd, 4, 0))
+again = posix_ipc.MessageQueue("/q")
+again.send("x")
+print(heard, queue.receive(), again.mqd != queue.mqd)
+os.close(memory.fd)
+try: memory.size
+except before.ExistentialError as error: print(error)
+"#;
+    if let Some(output) = output(text, &["--private"]) {
+        let zeros = r"b'\x00\x00\x00\x00'";
+        assert_eq!(
+            output,
+            format!(
+                "False\n{zeros} {zeros}\n['told'] (b'x', 0) True\nThe segment does not exist\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn tracebacks_show_nothing_of_the_runtime() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let text = r#"
+import os, posix_ipc, traceback
+def close(): os.close(999)
+for fail in (close, lambda: posix_ipc.Semaphore("/none"), lambda: __import__("broken")):
+    try: fail()
+    except Exception: traceback.print_exc()
+posix_ipc.MessageQueue("/none").send("x")
+"#;
+    let folder = Folder::new();
+    folder.file(
+        "broken.py",
+        "import posix_ipc\nposix_ipc.unlink_semaphore('/none')\n",
+    );
+    let ended = python.run(&["--private"], &folder.file("script.py", text), &[]);
+    assert_eq!(ended.code, Some(1));
+    let files = ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("  File "));
+    let others: Vec<&str> = files
+        .filter(|line| !line.contains("script.py") && !line.contains("broken.py"))
+        .collect();
+    assert_eq!(others, [""; 0], "{}", ended.stderr);
+    assert_eq!(
+        ended.stderr.matches("Traceback").count(),
+        4,
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn time_zones_can_be_imported() {
+    let Some(python) = Runtime::find("python") else {
+        return;
+    };
+    let text = r#"
+import datetime, zoneinfo
+zone = zoneinfo.ZoneInfo("Europe/Berlin")
+print(datetime.datetime(2026, 7, 1, tzinfo=zone).utcoffset())
+"#;
+    if !Path::new("/usr/share/zoneinfo/Europe/Berlin").exists() {
+        return;
+    }
+    let folder = Folder::new();
+    let flags = ["--dir", "/usr/share/zoneinfo::/usr/share/zoneinfo"];
+    let ended = python.run(&flags, &folder.file("script.py", text), &[]);
+    assert_eq!((&*ended.stderr, &*ended.stdout), ("", "2:00:00\n"));
+}
+
+#[test]
 fn the_standard_library_is_there() {
     let text = r#"
 import importlib, sys
@@ -475,7 +691,7 @@ print(importlib.import_module("mmap").__doc__.splitlines()[0])
     assert_eq!(
         lines.next(),
         Some(
-            "bz2 ctypes curses ensurepip fcntl grp lzma msvcrt nt pty pwd pydoc readline ssl \
+            "bz2 ctypes curses ensurepip fcntl grp lzma msvcrt nt pty pwd readline ssl \
              syslog termios tkinter tty venv winreg winsound"
         )
     );
@@ -749,7 +965,8 @@ fn the_programs_of_the_manual_run() {
     for example in Example::all(&manual, "python") {
         let folder = Folder::new();
         let script = example.save(&folder.path().join("script.py"));
-        let ended = python.run(&["--private", "--timeout", "60s"], &script, &[]);
+        let flags = ["--private", "--map", "--timeout", "60s"];
+        let ended = python.run(&flags, &script, &[]);
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{example:?}");
         example.assert_printed(&ended.stdout);
     }

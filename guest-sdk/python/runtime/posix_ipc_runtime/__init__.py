@@ -9,6 +9,7 @@ import gc
 import sys
 from typing import NoReturn
 
+import _posix_ipc
 import wit_world.exports
 from wit_world.imports import exit as wasi_exit
 
@@ -19,13 +20,16 @@ library.install(first=True)
 library.preload()
 
 # From the library, which is there to import from since a moment ago.
-from . import _guest, _script  # noqa: E402
+from . import _guest, _script, _traces  # noqa: E402
 
 _guest.install()
 library.adopt_loaded()
+_traces.remember_files()
 library.install(first=False)
 gc.collect()
 gc.freeze()
+# Last: its pools would be part of the component.
+_posix_ipc.install_allocator()
 
 
 class Run(wit_world.exports.Run):  # type: ignore[misc]

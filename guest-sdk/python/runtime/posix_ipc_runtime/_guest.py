@@ -18,9 +18,10 @@ import threading
 import time
 from typing import Any, NoReturn, Self
 
+import _posix_ipc
 from wit_world.imports import exit as wasi_exit
 
-from posix_ipc import _descriptors, _events, _host
+from posix_ipc import _descriptors, _events
 
 
 def _condition_wait(self: Any, timeout: float | None = None) -> bool:
@@ -70,7 +71,7 @@ class _Pipe(_descriptors.Descriptor):
         if write or self.received or self.peer is None:
             return None
         # Nobody but this thread can write to it: it stays as it is.
-        return _host.monotonic_clock.subscribe_duration(2**64 - 1)
+        return _posix_ipc.after(2**64 - 1)
 
 
 class _PairSocket:

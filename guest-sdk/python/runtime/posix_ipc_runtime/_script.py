@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import contextlib
 import importlib.machinery
 import io
 import linecache
@@ -14,13 +15,18 @@ import traceback
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, Final
 
+from posix_ipc import _descriptors
+
+from . import _traces
+
 # The modules that an interpreter has loaded before it looks at any script: a file beside
-# the script with such a name is not what `import` finds, natively and here.
+# the script with such a name is not what `import` finds, natively and here. With what this
+# runtime has in C, which has state.
 _LOADED_FIRST: Final = frozenset(
     """
     __main__ _abc _codecs _collections_abc _frozen_importlib _frozen_importlib_external _imp
-    _io _sitebuiltins _stat _thread _warnings _weakref abc builtins codecs encodings errno
-    genericpath io marshal os os.path posix posixpath site stat sys time zipimport
+    _io _posix_ipc _sitebuiltins _stat _thread _warnings _weakref abc builtins codecs encodings
+    errno genericpath io marshal os os.path posix posixpath site stat sys time zipimport
     """.split()
 ) | frozenset(sys.builtin_module_names)
 
@@ -28,6 +34,7 @@ _LOADED_FIRST: Final = frozenset(
 def main(arguments: list[str]) -> int:
     """Runs the script that is the first argument. Returns the exit code."""
     _open_streams()
+    _traces.install()
     if not arguments or not arguments[0]:
         print("the runtime was given no script to run", file=sys.stderr)
         return 2
@@ -42,10 +49,11 @@ def _run(script: str) -> None:
     folder = os.path.dirname(script) or "."
     if folder != ".":
         os.chdir(folder)
+    _descriptors.folder = os.getcwd()
     sys.path[:] = [folder, *filter(None, os.environ.get("PYTHONPATH", "").split(":"))]
     sys.path_importer_cache.clear()
     sys.orig_argv = ["python", *sys.argv]
-    _unload_shadowed(folder)
+    _unload_shadowed()
     module = ModuleType("__main__")
     module.__file__ = script
     module.__builtins__ = builtins  # type: ignore[attr-defined]
@@ -64,15 +72,23 @@ def _compiled(script: str) -> CodeType:
     return compile(source, script, "exec", dont_inherit=True)
 
 
-def _unload_shadowed(folder: str) -> None:
-    """Forgets the modules of this runtime that the script has files of its own for."""
-    try:
-        entries = os.listdir(folder)
-    except OSError:
-        return
-    own = {entry.partition(".")[0] for entry in entries} - _LOADED_FIRST
+def _unload_shadowed() -> None:
+    """Forgets the modules of this runtime that the script has files of its own for.
+
+    Only what an `import` would find there counts: no file that is called alike, and no folder
+    without an `__init__.py`, which comes after the runtime's module.
+    """
+    entries: set[str] = set()
+    for folder in sys.path:
+        with contextlib.suppress(OSError):
+            entries.update(entry.partition(".")[0] for entry in os.listdir(folder))
+    shadowed = set()
+    for name in {name.partition(".")[0] for name in sys.modules} & entries - _LOADED_FIRST:
+        found = importlib.machinery.PathFinder.find_spec(name, sys.path)
+        if found is not None and found.loader is not None:
+            shadowed.add(name)
     for name in list(sys.modules):
-        if name.partition(".")[0] in own:
+        if name.partition(".")[0] in shadowed:
             del sys.modules[name]
 
 
@@ -99,14 +115,14 @@ def _exit_code(value: object) -> int:
 
 def _report(error: BaseException) -> None:
     """Shows an exception as the interpreter does, from the script's first line on."""
-    shown = _from_script(error.__traceback__)
+    shown = _traces.without_runtime(error.__traceback__)
     error.__traceback__ = shown
     sys.last_exc = error
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, shown
     try:
         sys.excepthook(type(error), error, shown)
     except BaseException as second:
-        second.__traceback__ = _from_script(second.__traceback__)
+        second.__traceback__ = _traces.without_runtime(second.__traceback__)
         _print("Error in sys.excepthook:")
         traceback.print_exception(second)
         _print("\nOriginal exception was:")
@@ -121,13 +137,6 @@ def _excepthook(
 
 def _colours() -> bool:
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-
-
-def _from_script(tb: TracebackType | None) -> TracebackType | None:
-    """A traceback without this file's frames, which come first."""
-    while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
-        tb = tb.tb_next
-    return tb
 
 
 def _print(value: object) -> None:

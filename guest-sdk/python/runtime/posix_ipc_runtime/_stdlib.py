@@ -164,7 +164,7 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str, bool]]:
         if entry in _LEFT_OUT and not (prefix and entry.endswith(".py")):
             continue
         stem, extension = os.path.splitext(entry)
-        if extension == ".py" and stem.isidentifier():
+        if extension == ".py" and (stem.isidentifier() or stem.startswith("_sysconfigdata")):
             if stem != "__init__":
                 yield prefix + stem, file, False
         elif entry.isidentifier() and os.path.isfile(f"{file}/__init__.py"):

@@ -7,9 +7,12 @@ the host: without a grant for a name, opening it raises PermissionsError.
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
-from . import _arguments, _descriptors, _events, _host, _message_queue, _polling
+import _posix_ipc
+
+from . import _arguments, _descriptors, _events, _message_queue, _polling
 from . import _semaphore as _semaphores
 from . import _shared_memory as _memory
 from ._arguments import O_CREAT, O_EXCL, O_NONBLOCK, O_TRUNC
@@ -25,9 +28,9 @@ __copyright__: Final = "Copyright The authors of wasmtime-posix-ipc"
 __license__: Final = "Apache-2.0 WITH LLVM-exception"
 
 O_CREX: Final = O_CREAT | O_EXCL
-O_RDONLY: Final = _arguments.os.O_RDONLY
-O_WRONLY: Final = _arguments.os.O_WRONLY
-O_RDWR: Final = _arguments.os.O_RDWR
+O_RDONLY: Final = os.O_RDONLY
+O_WRONLY: Final = os.O_WRONLY
+O_RDWR: Final = os.O_RDWR
 
 SEMAPHORE_TIMEOUT_SUPPORTED: Final = True
 SEMAPHORE_VALUE_SUPPORTED: Final = True
@@ -38,14 +41,11 @@ USER_SIGNAL_MAX: Final = _message_queue.SIGNAL_MAX
 # The running system's, read when they are asked for; and what they are while a component
 # is built, when there is no system to ask.
 _LIMITS: Final = {
-    "PAGE_SIZE": (lambda: _host.limits.page_size(), 4096),
-    "SEMAPHORE_VALUE_MAX": (lambda: _host.limits.semaphore_value_max(), 2147483647),
-    "QUEUE_MESSAGES_MAX_DEFAULT": (lambda: _host.limits.queue_defaults().max_messages, 10),
-    "QUEUE_MESSAGE_SIZE_MAX_DEFAULT": (
-        lambda: _host.limits.queue_defaults().max_message_size,
-        8192,
-    ),
-    "QUEUE_PRIORITY_MAX": (lambda: _host.limits.queue_priority_max(), 32767),
+    "PAGE_SIZE": (_posix_ipc.page_size, 4096),
+    "SEMAPHORE_VALUE_MAX": (_posix_ipc.semaphore_value_max, 2147483647),
+    "QUEUE_MESSAGES_MAX_DEFAULT": (lambda: _posix_ipc.queue_defaults()[0], 10),
+    "QUEUE_MESSAGE_SIZE_MAX_DEFAULT": (lambda: _posix_ipc.queue_defaults()[1], 8192),
+    "QUEUE_PRIORITY_MAX": (_posix_ipc.queue_priority_max, 32767),
 }
 
 __all__ = [
@@ -87,7 +87,15 @@ def __getattr__(name: str) -> int:
     if limit is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     running, usual = limit
-    return usual if _host.building() else running()
+    return usual if _building() else running()
+
+
+def _building() -> bool:
+    """Whether this runs while the component is built, when there is no host to call.
+
+    componentize-py sets the variable for that time and takes it away afterwards.
+    """
+    return os.environ.get("PYTHONHOME") == "/python"
 
 
 def __dir__() -> list[str]:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import math
 import operator
 import os
-from typing import Any, Final
+from typing import Final
 
-from . import _host
 from ._errors import ExistentialError, PermissionsError
 
 O_CREAT: Final = os.O_CREAT
 O_EXCL: Final = os.O_EXCL
 O_TRUNC: Final = os.O_TRUNC
 O_NONBLOCK: Final = os.O_NONBLOCK
+
+# How the host names them.
+_CREATE: Final = 1
+_EXCLUSIVE: Final = 2
+_TRUNCATE: Final = 4
+
+READ: Final = 0
+WRITE: Final = 1
+READ_WRITE: Final = 2
 
 _INT_MAX: Final = 2**31 - 1
 _LONG_MAX: Final = 2**63 - 1
@@ -39,17 +47,12 @@ def c_long(value: object) -> int:
     return number
 
 
-def open_flags(flags: int) -> Any:
+def open_flags(flags: int) -> int:
     """The host's flags for those of the guest's C library."""
     if flags & O_EXCL and not flags & O_CREAT:
         raise ValueError("O_EXCL must be combined with O_CREAT")
-    names = _host.types.OpenFlags
-    wanted = names(0)
-    for bit, flag in (
-        (O_CREAT, names.CREATE),
-        (O_EXCL, names.EXCLUSIVE),
-        (O_TRUNC, names.TRUNCATE),
-    ):
+    wanted = 0
+    for bit, flag in ((O_CREAT, _CREATE), (O_EXCL, _EXCLUSIVE), (O_TRUNC, _TRUNCATE)):
         if flags & bit:
             wanted |= flag
     return wanted

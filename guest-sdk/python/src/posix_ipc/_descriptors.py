@@ -1,8 +1,8 @@
 """Descriptors of segments and queues.
 
-A guest's C library knows no descriptor of a segment or a queue, so this module hands out
-numbers of its own, far above the C library's, and teaches them to the functions of `os`
-that make sense for them.
+A guest's C library knows no descriptor of a segment or a queue. This module has it open
+something else, which gives the lowest number that is free, as POSIX has it; and teaches the
+functions of `os` what the number is for.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ import io
 import os
 import stat
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeIs
+
+import _posix_ipc
 
 from . import _errors
-from ._host import Err
 
-FIRST: Final = 1 << 16
-"""The first number. The C library counts from 0 and reuses what is free."""
-
-# The host promises at least so much for one call.
-_CHUNK: Final = 1 << 20
+# Where the C library gives no number: far above its own.
+_FIRST: Final = 1000
 
 
 class Descriptor:
@@ -50,55 +48,39 @@ class Descriptor:
 class SegmentDescriptor(Descriptor):
     """An open segment, with the position of `os.read` and its relatives."""
 
-    def __init__(self, handle: Any, *, may_write: bool) -> None:
+    def __init__(self, segment: _posix_ipc.Segment, *, may_write: bool) -> None:
         super().__init__()
-        self.handle = handle
+        self.segment = segment
         self.may_write = may_write
         self.position = 0
 
     def close(self) -> None:
-        self.handle.__exit__(None, None, None)
+        self.segment.close()
 
     def size(self) -> int:
-        size: int = _call(self.handle.size)
+        size: int = _call(self.segment.size)
         return size
 
     def resize(self, size: int) -> None:
         if size < 0 or size >= 1 << 63 or not self.may_write:
             _fail(errno.EINVAL)
-        _call(self.handle.resize, size)
+        _call(self.segment.resize, size)
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes, fewer where the segment ends."""
-        part: bytes = _call(self.handle.read, offset, length)
-        if len(part) == length or not part:
-            return part
-        parts = [part]
-        done = len(part)
-        while done < length:
-            part = _call(self.handle.read, offset + done, length - done)
-            if not part:
-                break
-            parts.append(part)
-            done += len(part)
-        return b"".join(parts)
+        data: bytes = _call(self.segment.read, offset, length)
+        return data
 
-    def write(self, offset: int, data: bytes) -> None:
-        """Writes all of the bytes, all of which must fit."""
-        if len(data) <= _CHUNK:
-            _call(self.handle.write, offset, data)
-            return
-        for start in range(0, len(data), _CHUNK):
-            _call(self.handle.write, offset + start, data[start : start + _CHUNK])
-
-    def write_file(self, offset: int, data: bytes) -> int:
+    def write_file(self, offset: int, data: Any) -> int:
         """Writes as to a file, which grows where it has to."""
         if not self.may_write:
             _fail(errno.EBADF)
-        if data and offset + len(data) > self.size():
-            self.resize(offset + len(data))
-        self.write(offset, data)
-        return len(data)
+        with memoryview(data) as view:
+            length = view.nbytes
+        if length and offset + length > self.size():
+            self.resize(offset + length)
+        _call(self.segment.write, offset, data)
+        return length
 
     def seek(self, position: int, whence: int) -> int:
         if whence == os.SEEK_CUR:
@@ -114,63 +96,74 @@ class SegmentDescriptor(Descriptor):
 
     def status(self) -> os.stat_result:
         size = self.size()
-        mode = stat.S_IFREG | _call(self.handle.mode)
+        mode = stat.S_IFREG | _call(self.segment.mode)
         return os.stat_result((mode, 0, 0, 1, 0, 0, size, 0, 0, 0))
 
     def pollable(self, *, write: bool) -> Any:
         return None
 
 
-class QueueDescriptor(Descriptor):
-    """An open queue, which can be waited for."""
-
-    def __init__(self, handle: Any) -> None:
-        super().__init__()
-        self.handle = handle
-        self.block = True
+class QueueDescriptor(Descriptor, _posix_ipc.Queue):
+    """An open queue, which can be waited for. The methods are those of the host's handle."""
 
     def close(self) -> None:
-        self.handle.__exit__(None, None, None)
+        _posix_ipc.Queue.close(self)
 
     def status(self) -> os.stat_result:
-        mode = stat.S_IFREG | _call(self.handle.mode)
+        mode = stat.S_IFREG | _call(self.mode)
         return os.stat_result((mode, 0, 0, 1, 0, 0, 0, 0, 0, 0))
 
     def pollable(self, *, write: bool) -> Any:
-        subscribe = self.handle.subscribe_writable if write else self.handle.subscribe_readable
+        subscribe = self.subscribe_writable if write else self.subscribe_readable
         return _call(subscribe)
 
 
-_open: dict[int, Descriptor] = {}
-_next = FIRST
+# What to open so that a number is taken: every script can read its folder.
+folder = "."
+
+# As they are before `install`; where this module is imported anew, its own from before,
+# which do the same.
+_plain_close = os.close
+_plain_closerange = os.closerange
+
+get = _posix_ipc.descriptor
+"""What a number is for, if it is open and one of this module's."""
 
 
 def add(descriptor: Descriptor) -> int:
-    """A number for a descriptor."""
-    global _next
-    number = _next
-    _next += 1
+    """A number for a descriptor: the lowest that is free."""
+    try:
+        number = os.open(folder, os.O_RDONLY)
+    except OSError:
+        number = _FIRST
+        while get(number) is not None:
+            number += 1
+    _posix_ipc.set_descriptor(number, descriptor)
     descriptor.references += 1
-    _open[number] = descriptor
     return number
 
 
-def get(number: object) -> Descriptor | None:
-    """What a number is for, if it is open."""
-    return _open.get(number) if isinstance(number, int) else None
-
-
 def is_ours(number: object) -> bool:
-    """Whether a number is one of this module's, open or not."""
-    return isinstance(number, int) and number >= FIRST
+    """Whether a number is one of this module's."""
+    return get(number) is not None
 
 
 def close(number: int) -> None:
     """Closes a number, as `os.close` does."""
-    descriptor = _open.pop(number, None)
+    descriptor = get(number)
     if descriptor is None:
         _fail(errno.EBADF)
+    _posix_ipc.set_descriptor(number, None)
+    if number < _FIRST:
+        _plain_close(number)
     descriptor.release()
+
+
+def _closerange(low: int, high: int) -> None:
+    for number in range(low, min(high, _posix_ipc.descriptors_end())):
+        if get(number) is not None:
+            close(number)
+    _plain_closerange(low, high)
 
 
 class SegmentIO(io.RawIOBase):
@@ -240,7 +233,7 @@ def _read(number: int, length: int) -> bytes:
 
 def _write(number: int, data: Any) -> int:
     descriptor = _segment(number)
-    written = descriptor.write_file(descriptor.position, bytes(data))
+    written = descriptor.write_file(descriptor.position, data)
     descriptor.position += written
     return written
 
@@ -254,7 +247,7 @@ def _pread(number: int, length: int, offset: int) -> bytes:
 def _pwrite(number: int, data: Any, offset: int) -> int:
     if offset < 0:
         _fail(errno.EINVAL)
-    return _segment(number).write_file(offset, bytes(data))
+    return _segment(number).write_file(offset, data)
 
 
 def _lseek(number: int, position: int, whence: int) -> int:
@@ -284,12 +277,12 @@ def _isatty(number: int) -> bool:
 
 def _get_blocking(number: int) -> bool:
     descriptor = _any(number)
-    return descriptor.block if isinstance(descriptor, QueueDescriptor) else True
+    return descriptor.block if isinstance(descriptor, _posix_ipc.Queue) else True
 
 
 def _set_blocking(number: int, blocking: bool) -> None:
     descriptor = _any(number)
-    if isinstance(descriptor, QueueDescriptor):
+    if isinstance(descriptor, _posix_ipc.Queue):
         descriptor.block = bool(blocking)
 
 
@@ -352,7 +345,7 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
 
 def _dispatching(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
     def function(fd: Any, /, *args: Any, **named: Any) -> Any:
-        if isinstance(fd, int) and fd >= FIRST:
+        if get(fd) is not None:
             return ours(fd, *args, **named)
         return theirs(fd, *args, **named)
 
@@ -364,6 +357,7 @@ def _dispatching(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callab
 
 def install() -> None:
     """Teaches this module's numbers to `os`. The C library's go on as before."""
+    os.closerange = _closerange
     for name, ours in _FUNCTIONS.items():
         theirs = getattr(os, name, None)
         if theirs is None:
@@ -380,12 +374,19 @@ def install() -> None:
 
 
 def _any(number: int) -> Descriptor:
-    return _open.get(number) or _fail(errno.EBADF)
+    descriptor: Descriptor | None = get(number)
+    return descriptor or _fail(errno.EBADF)
+
+
+def is_segment(descriptor: object) -> TypeIs[SegmentDescriptor]:
+    """Whether a descriptor is a segment's. It may be of this module before it was imported
+    anew, which had a class of its own."""
+    return isinstance(getattr(descriptor, "segment", None), _posix_ipc.Segment)
 
 
 def _segment(number: int) -> SegmentDescriptor:
     descriptor = _any(number)
-    if not isinstance(descriptor, SegmentDescriptor):
+    if not is_segment(descriptor):
         _fail(errno.EINVAL)
     return descriptor
 
@@ -398,7 +399,7 @@ def segment(number: int) -> SegmentDescriptor:
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
-    except Err as error:
+    except _posix_ipc.CallError as error:
         raise _errors.os_error(error) from None
 
 

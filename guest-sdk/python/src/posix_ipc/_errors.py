@@ -6,7 +6,7 @@ import errno
 import os
 from typing import Final
 
-from ._host import Err, types
+from _posix_ipc import CallError
 
 
 class Error(Exception):
@@ -44,29 +44,6 @@ class BusyError(Error):
 
     __module__ = "posix_ipc"
 
-
-_CODES: Final = {
-    getattr(types, f"ErrorCode_{''.join(word.title() for word in code.split('-'))}"): code
-    for code in (
-        "not-permitted",
-        "access",
-        "exists",
-        "no-entry",
-        "busy",
-        "timed-out",
-        "cancelled",
-        "invalid",
-        "name-too-long",
-        "message-too-long",
-        "overflow",
-        "no-space",
-        "quota",
-        "closed",
-        "truncated",
-        "unsupported",
-        "other",
-    )
-}
 
 # What the codes are to code that knows errno.
 _NUMBERS: Final = {
@@ -187,17 +164,18 @@ QUEUE_NOTIFY: Final[Table] = {
 }
 
 
-def code_of(error: Err) -> str:
+def code_of(error: CallError) -> str:
     """The host's error code by its name in the WIT package."""
-    return _CODES[type(error.value)]
+    code: str = error.args[0]
+    return code
 
 
-def is_busy(error: Err) -> bool:
+def is_busy(error: CallError) -> bool:
     """Whether a call that does not wait would have had to."""
-    return isinstance(error.value, types.ErrorCode_Busy)
+    return code_of(error) == "busy"
 
 
-def os_error(error: Err) -> OSError:
+def os_error(error: CallError) -> OSError:
     """The exception of code that works with descriptors."""
     code = code_of(error)
     number = _NUMBERS.get(code, errno.EIO)
@@ -206,7 +184,7 @@ def os_error(error: Err) -> OSError:
     return raised
 
 
-def exception(error: Err, table: Table, name: str | None = None) -> Exception:
+def exception(error: CallError, table: Table, name: str | None = None) -> Exception:
     """The exception for a call's error, with the host's code in `code`."""
     code = code_of(error)
     raised: Exception
@@ -222,7 +200,7 @@ def exception(error: Err, table: Table, name: str | None = None) -> Exception:
     return raised
 
 
-def _words(error: Err, code: str, number: int) -> str:
+def _words(error: CallError, code: str, number: int) -> str:
     if code == "other":
-        return error.value.value or "The host's operating system refused"
+        return error.args[1] or "The host's operating system refused"
     return _WORDS.get(code) or os.strerror(number)

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import _errors, _host
-from ._host import Err
+import _posix_ipc
+
+from . import _errors
 
 Action = Callable[[], None]
 
@@ -30,23 +31,32 @@ class Registration:
         self.signals = signals
 
     def cancel(self) -> None:
-        self.notification.__exit__(None, None, None)
+        self.notification.close()
 
 
-# By the queue's name: a queue has one registration in a process.
-_registrations: dict[str, Registration] = {}
+# By the queue's name: a queue has one registration in a process. They outlive this module,
+# which a program may import anew.
+_registrations: dict[str, Registration] = vars(_posix_ipc).setdefault("registrations", {})
 
 
 def register(name: str, registration: Registration) -> None:
     _registrations[name] = registration
+    _posix_ipc.await_notifications(True)
 
 
 def cancel(name: str, owner: object | None = None) -> None:
     """Takes a queue's registration back, if `owner` is the handle that asked for it."""
     registration = _registrations.get(name)
     if registration and (owner is None or registration.owner is owner):
-        del _registrations[name]
+        _remove(name)
+
+
+def _remove(name: str) -> Registration | None:
+    registration = _registrations.pop(name, None)
+    _posix_ipc.await_notifications(bool(_registrations))
+    if registration:
         registration.cancel()
+    return registration
 
 
 def awaited() -> bool:
@@ -64,10 +74,9 @@ def deliver() -> bool:
         return signalled
     arrived = [name for name, it in _registrations.items() if it.notification.delivered()]
     for name in arrived:
-        registration = _registrations.pop(name, None)
+        registration = _remove(name)
         if registration is None:
             continue  # An earlier one's action has cancelled it.
-        registration.cancel()
         signalled |= registration.signals
         registration.act()
     return signalled
@@ -101,7 +110,7 @@ def until(
         while True:
             try:
                 return attempt(0)
-            except Err as error:
+            except _posix_ipc.CallError as error:
                 if not _errors.is_busy(error):
                     raise
                 left = None if deadline is None else deadline - time.monotonic_ns()
@@ -113,7 +122,7 @@ def until(
                 raise _errors.SignalError("The wait was interrupted by a signal")
     finally:
         if wanted:
-            wanted.__exit__(None, None, None)
+            wanted.close()
 
 
 def wait(pollables: list[Any], timeout: int | None) -> list[int]:
@@ -133,19 +142,18 @@ def _wait(pollables: list[Any], timeout: int | None) -> list[int]:
         for registration in _registrations.values():
             try:
                 extra.append(registration.notification.subscribe())
-            except Err as error:
+            except _posix_ipc.CallError as error:
                 raise _errors.os_error(error) from None
         if timeout is not None:
-            timer = _host.monotonic_clock.subscribe_duration(min(timeout, _NEVER))
-            extra.append(timer)
+            extra.append(_posix_ipc.after(min(timeout, _NEVER)))
         everything += extra
         if not everything:
             raise RuntimeError("this wait has no end: a guest has one thread and no signals")
-        ready = _host.poll.poll(everything)
+        ready = _posix_ipc.poll(tuple(everything))
         return [place for place in ready if place < len(pollables)]
     finally:
         for pollable in extra:
-            pollable.__exit__(None, None, None)
+            pollable.close()
 
 
 def sleep(seconds: float, plain_sleep: Callable[[float], None]) -> None:

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from typing import Any, Final, Self
 
-from . import _arguments, _descriptors, _errors, _events, _host
+import _posix_ipc
+
+from . import _arguments, _descriptors, _errors, _events
 from ._errors import ExistentialError, PermissionsError
-from ._host import Err
 from ._object import NamedObject
 
 PRIORITY_MAX: Final = 32767
@@ -21,7 +22,7 @@ _BAD_NOTIFICATION: Final = (
 )
 
 
-class MessageQueue(NamedObject):
+class MessageQueue(NamedObject, _posix_ipc.MessageQueue):
     """A message queue.
 
     flags: O_CREAT makes it if it does not exist, O_CREX only then. mode, max_messages and
@@ -29,18 +30,14 @@ class MessageQueue(NamedObject):
     """
 
     __module__ = "posix_ipc"
-    __slots__ = ("_fd", "_limits", "_may_read", "_may_write")
+    __slots__ = ("_limits", "_mode", "_name")
 
-    _fd: int
-    _limits: Any
-    _may_read: bool
-    _may_write: bool
+    _limits: tuple[int, int]
 
     def __new__(cls, *_args: Any, **_named: Any) -> Self:
         self = super().__new__(cls)
         self._fd = -1
-        self._limits = None
-        self._may_read = self._may_write = False
+        self._limits = (0, 0)
         return self
 
     def __init__(
@@ -63,24 +60,21 @@ class MessageQueue(NamedObject):
         if named is not None:
             named = _arguments.queue_name(named)
         _events.deliver()
-        bindings = _host.message_queue.Queue
-        access = _host.types.Access
+        descriptor = _descriptors.QueueDescriptor()
         try:
             if named is None:
-                handle = bindings.create_unique(_arguments.unique_prefix(), mode & 0o777, limits)
-                named = handle.name()
+                prefix = _arguments.unique_prefix()
+                self._limits = descriptor.create_unique(prefix, mode & 0o777, limits)
+                named = descriptor.name()
             else:
-                direction = access.READ_WRITE if write else access.READ
+                access = _arguments.READ_WRITE if write else _arguments.READ
                 if not read:
-                    direction = access.WRITE
-                handle = bindings.open(named, wanted, mode & 0o777, direction, limits)
-            attributes = handle.attributes()
-        except Err as error:
+                    access = _arguments.WRITE
+                self._limits = descriptor.open(named, wanted, mode & 0o777, access, limits)
+        except _posix_ipc.CallError as error:
             raise _open_error(error, limits, named) from None
-        descriptor = _descriptors.QueueDescriptor(handle)
         descriptor.block = not flags & _arguments.O_NONBLOCK
         self._fd = _descriptors.add(descriptor)
-        self._limits = attributes.limits
         self._may_read = bool(read)
         self._may_write = bool(write)
         self._name = named
@@ -105,20 +99,20 @@ class MessageQueue(NamedObject):
     @property
     def max_messages(self) -> int:
         """How many messages the queue holds."""
-        return self._limits.max_messages if self._limits else 0
+        return self._limits[0]
 
     @property
     def max_message_size(self) -> int:
         """How many bytes a message has at most."""
-        return self._limits.max_message_size if self._limits else 0
+        return self._limits[1]
 
     @property
     def current_messages(self) -> int:
         """How many messages wait in the queue."""
-        handle = self._opened("The queue does not exist").handle
+        queue = self._opened("The queue does not exist")
         try:
-            return handle.attributes().current_messages  # type: ignore[no-any-return]
-        except Err as error:
+            return queue.current_messages()
+        except _posix_ipc.CallError as error:
             raise _errors.exception(error, _errors.QUEUE_USE, self._name) from None
 
     @property
@@ -130,13 +124,15 @@ class MessageQueue(NamedObject):
     def block(self, value: object) -> None:
         self._opened("The queue does not exist").block = bool(value)
 
+    # The next two are what the methods of the same name in C call, where they do not succeed
+    # at once.
+
     def send(
         self,
         message: str | bytes | bytearray | memoryview,
         timeout: float | None = None,
         priority: int = 0,
     ) -> None:
-        """Sends a message, waiting while the queue is full, or at most `timeout` seconds."""
         payload = _payload(message)
         limit = _arguments.timeout(timeout)
         priority = _arguments.c_long(priority)
@@ -149,22 +145,17 @@ class MessageQueue(NamedObject):
                 "The priority must be a positive number no greater than "
                 f"QUEUE_PRIORITY_MAX ({PRIORITY_MAX})"
             )
-        handle = descriptor.handle
         try:
             _events.until(
-                lambda wait: handle.send(payload, priority, wait),
-                handle.subscribe_writable,
+                lambda wait: descriptor.send(payload, priority, wait),
+                descriptor.subscribe_writable,
                 limit if descriptor.block else 0,
             )
-        except Err as error:
+        except _posix_ipc.CallError as error:
             raise _errors.exception(error, _errors.QUEUE_SEND, self._name) from None
         _events.deliver()
 
     def receive(self, timeout: float | None = None) -> tuple[bytes, int]:
-        """Takes the oldest message of the highest priority, and returns both.
-
-        Waits while the queue is empty, or at most `timeout` seconds.
-        """
         limit = _arguments.timeout(timeout)
         if self._fd != -1 and not self._may_read:
             raise PermissionsError("The queue is not open for reading")
@@ -172,14 +163,18 @@ class MessageQueue(NamedObject):
         descriptor = self._opened(missing)
         # Before the message is taken: an exception of a callback must not lose it.
         _events.deliver()
-        handle = descriptor.handle
         try:
-            message = _events.until(
-                handle.receive, handle.subscribe_readable, limit if descriptor.block else 0
+            message: tuple[bytes, int] = _events.until(
+                descriptor.receive,
+                descriptor.subscribe_readable,
+                limit if descriptor.block else 0,
             )
-        except Err as error:
+        except _posix_ipc.CallError as error:
             raise _errors.exception(error, _errors.QUEUE_RECEIVE, self._name) from None
-        return message.payload, message.priority
+        return message
+
+    _send, _receive = send, receive
+    del send, receive
 
     def request_notification(
         self, notification: int | tuple[Callable[[Any], Any], Any] | None = None
@@ -194,11 +189,11 @@ class MessageQueue(NamedObject):
         _events.cancel(name)
         if act is None:
             return
-        if not isinstance(descriptor, _descriptors.QueueDescriptor):
+        if not isinstance(descriptor, _posix_ipc.Queue):
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         try:
-            registered = descriptor.handle.request_notification()
-        except Err as error:
+            registered = descriptor.request_notification()
+        except _posix_ipc.CallError as error:
             raise _errors.exception(error, _errors.QUEUE_NOTIFY, self._name) from None
         _events.register(name, _events.Registration(descriptor, registered, act, signals=signals))
 
@@ -213,9 +208,9 @@ class MessageQueue(NamedObject):
         """Removes the name, also after `close`."""
         unlink(self._named())
 
-    def _opened(self, missing: str) -> _descriptors.QueueDescriptor:
+    def _opened(self, missing: str) -> _posix_ipc.Queue:
         descriptor = _descriptors.get(self._fd)
-        if not isinstance(descriptor, _descriptors.QueueDescriptor):
+        if not isinstance(descriptor, _posix_ipc.Queue):
             raise ExistentialError(missing)
         return descriptor
 
@@ -225,41 +220,40 @@ def unlink(name: str) -> None:
     if not name.startswith("/"):
         raise ExistentialError("No queue exists with the specified name")
     try:
-        _host.message_queue.unlink(_arguments.queue_name(name))
-    except Err as error:
+        _posix_ipc.Queue.unlink(_arguments.queue_name(name))
+    except _posix_ipc.CallError as error:
         raise _errors.exception(error, _errors.QUEUE_UNLINK, name) from None
 
 
-def _limits(max_messages: int | None, max_message_size: int | None) -> Any:
-    """The host's record; None where the caller leaves both to the system."""
+def _limits(max_messages: int | None, max_message_size: int | None) -> tuple[int, int] | None:
+    """Both; None where the caller leaves both to the system."""
     if max_messages is None and max_message_size is None:
         return None
     if max_messages is None or max_message_size is None:
-        defaults = _host.limits.queue_defaults()
+        defaults = _posix_ipc.queue_defaults()
         if max_messages is None:
-            max_messages = defaults.max_messages
+            max_messages = defaults[0]
         if max_message_size is None:
-            max_message_size = defaults.max_message_size
+            max_message_size = defaults[1]
     # An existing queue is opened whatever is asked for, so a new one's limits are the
     # host's to check.
-    return _host.message_queue.QueueLimits(
+    return (
         min(max(_arguments.c_long(max_messages), 0), _U32_MAX),
         min(max(_arguments.c_long(max_message_size), 0), _U32_MAX),
     )
 
 
-def _open_error(error: Err, limits: Any, name: str | None) -> Exception:
+def _open_error(
+    error: _posix_ipc.CallError, limits: tuple[int, int] | None, name: str | None
+) -> Exception:
     """The error of opening a queue. Limits out of range are the usual cause, so it names
     those that there are."""
     raised = _errors.exception(error, _errors.QUEUE_OPEN, name)
     code = _errors.code_of(error)
     if limits is None or code not in ("invalid", "quota", "no-space"):
         return raised
-    most = _host.limits.queue_maximums()
-    for what, value, maximum in (
-        ("max_messages", limits.max_messages, most.max_messages),
-        ("max_message_size", limits.max_message_size, most.max_message_size),
-    ):
+    names = ("max_messages", "max_message_size")
+    for what, value, maximum in zip(names, limits, _posix_ipc.queue_maximums(), strict=True):
         if not 0 < value <= maximum:
             raised = ValueError(f"Invalid parameter(s): {what} must be from 1 to {maximum}")
             raised.code = code  # type: ignore[attr-defined]
@@ -267,9 +261,7 @@ def _open_error(error: Err, limits: Any, name: str | None) -> Exception:
     return raised
 
 
-def _payload(message: Any) -> bytes:
-    if type(message) is bytes:
-        return message
+def _payload(message: Any) -> Any:
     if isinstance(message, str):
         return message.encode()
     try:
@@ -280,7 +272,7 @@ def _payload(message: Any) -> bytes:
     with view:
         if not view.c_contiguous:
             raise BufferError("memoryview: underlying buffer is not C-contiguous")
-        return view.tobytes()
+    return message
 
 
 def _action(notification: Any) -> tuple[_events.Action | None, bool]:

@@ -6,17 +6,20 @@ from typing import Any, NoReturn, Self
 
 
 class NamedObject:
-    """An object with a name. Has no `__dict__`, and cannot be pickled."""
+    """An object with a name. Has no `__dict__`, and cannot be pickled.
 
-    __slots__ = ("_mode", "_name")
+    What it is made of has to be in its class, beside what a base in C is made of.
+    """
+
+    __slots__ = ()
 
     _mode: int
     _name: str | None
 
     def __new__(cls, *_args: Any, **_named: Any) -> Self:
         self = super().__new__(cls)
-        self._name = None
-        self._mode = 0
+        self._name = None  # type: ignore[misc]
+        self._mode = 0  # type: ignore[misc]
         return self
 
     def __str__(self) -> str:

@@ -47,7 +47,7 @@ class _Interest:
 
     def close(self) -> None:
         if self.pollable is not None:
-            self.pollable.__exit__(None, None, None)
+            self.pollable.close()
 
 
 def _wait(interests: list[_Interest], timeout: int | None) -> list[_Interest]:
@@ -92,13 +92,15 @@ def poll_select(
     try:
         for write in (False, True):
             for file, number in zip(lists[write], numbers[write], strict=True):
-                if _descriptors.is_ours(number):
-                    descriptor = _descriptors.get(number)
-                    if descriptor is None:
-                        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+                descriptor = _descriptors.get(number)
+                if descriptor is not None:
                     interests.append(_Interest(file, descriptor, write=write))
         plain = [
-            [file for file, number in zip(files, group, strict=True) if number < _descriptors.FIRST]
+            [
+                file
+                for file, number in zip(files, group, strict=True)
+                if not _descriptors.is_ours(number)
+            ]
             for files, group in zip(lists, numbers, strict=True)
         ]
         limit = _nanoseconds(timeout, 1e9)
@@ -141,16 +143,16 @@ class poll:  # noqa: N801
 
     def modify(self, fd: Any, eventmask: int, /) -> None:
         number = _number(fd)
-        if not _descriptors.is_ours(number):
-            self._plain.modify(number, eventmask)
-        elif number not in self._ours:
+        if number in self._ours:
+            self._ours[number] = eventmask
+        elif _descriptors.is_ours(number):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         else:
-            self._ours[number] = eventmask
+            self._plain.modify(number, eventmask)
 
     def unregister(self, fd: Any, /) -> None:
         number = _number(fd)
-        if _descriptors.is_ours(number):
+        if number in self._ours:
             del self._ours[number]
         else:
             self._plain.unregister(number)

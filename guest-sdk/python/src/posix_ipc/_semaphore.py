@@ -1,20 +1,19 @@
-"""Semaphores."""
+"""Semaphores: all but what is done often, which is in C."""
 
 from __future__ import annotations
 
 import operator
-from types import TracebackType
-from typing import Any, NoReturn, Self
 
-from . import _arguments, _errors, _events, _host
+import _posix_ipc
+
+from . import _arguments, _errors, _events
 from ._errors import ExistentialError
-from ._host import Err
 from ._object import NamedObject
 
 _VALUE_MAX = 2**31 - 1
 
 
-class Semaphore(NamedObject):
+class Semaphore(NamedObject, _posix_ipc.Semaphore):
     """A named semaphore.
 
     flags: O_CREAT makes it if it does not exist, O_CREX only then. mode and initial_value
@@ -22,14 +21,7 @@ class Semaphore(NamedObject):
     """
 
     __module__ = "posix_ipc"
-    __slots__ = ("_handle",)
-
-    _handle: Any
-
-    def __new__(cls, *_args: Any, **_named: Any) -> Self:
-        self = super().__new__(cls)
-        self._handle = None
-        return self
+    __slots__ = ("_mode", "_name")
 
     def __init__(
         self,
@@ -45,17 +37,14 @@ class Semaphore(NamedObject):
         named = _arguments.name(name, flags)
         if not 0 <= value <= _VALUE_MAX:
             raise ValueError(f"The initial value must be from 0 to {_VALUE_MAX}")
-        bindings = _host.semaphore.Semaphore
         try:
             if named is None:
-                handle = bindings.create_unique(_arguments.unique_prefix(), mode & 0o777, value)
-                named = handle.name()
+                prefix = _arguments.unique_prefix()
+                named = self._create_unique(prefix, mode & 0o777, value)
             else:
-                known = _arguments.canonical(named)
-                handle = bindings.open(known, wanted, mode & 0o777, value)
-        except Err as error:
+                self._open(_arguments.canonical(named), wanted, mode & 0o777, value)
+        except _posix_ipc.CallError as error:
             raise _errors.exception(error, _errors.SEMAPHORE_OPEN, named) from None
-        self._handle = handle
         self._name = named
         self._mode = mode
 
@@ -65,65 +54,52 @@ class Semaphore(NamedObject):
     @property
     def value(self) -> int:
         """How often the semaphore can be acquired now."""
-        handle = self._opened()
+        self._check_open()
         try:
-            return handle.value()  # type: ignore[no-any-return]
-        except Err as error:
+            return self._value()
+        except _posix_ipc.CallError as error:
             raise _errors.exception(error, _errors.SEMAPHORE_USE, self._name) from None
 
+    # The next two are what the methods of the same name in C call, where they do not succeed
+    # at once.
+
     def acquire(self, timeout: float | None = None) -> None:
-        """Takes the semaphore, waiting as long as it takes, or at most `timeout` seconds."""
-        handle = self._opened()
+        self._check_open()
         limit = _arguments.timeout(timeout)
         _events.deliver()
         try:
-            _events.until(handle.acquire, handle.subscribe, limit)
-        except Err as error:
+            _events.until(self._wait, self._subscribe, limit)
+        except _posix_ipc.CallError as error:
             raise _errors.exception(error, _errors.SEMAPHORE_ACQUIRE, self._name) from None
 
     def release(self) -> None:
-        """Gives the semaphore back, and wakes one that waits for it."""
-        handle = self._opened()
+        self._check_open()
         try:
-            handle.release()
-        except Err as error:
+            self._post()
+        except _posix_ipc.CallError as error:
             raise _errors.exception(error, _errors.SEMAPHORE_USE, self._name) from None
         _events.deliver()
 
+    _acquire, _release = acquire, release
+    del acquire, release
+
     def close(self) -> None:
         """Closes this handle. The semaphore stays."""
-        handle = self._opened()
-        self._handle = None
-        handle.__exit__(None, None, None)
+        self._check_open()
+        self._close()
 
     def unlink(self) -> None:
         """Removes the name, also after `close`."""
         unlink(self._named())
 
-    def __enter__(self) -> Self:
-        self.acquire()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None:
-        self.release()
-
-    def _opened(self) -> Any:
-        return self._handle or _closed()
-
-
-def _closed() -> NoReturn:
-    raise ExistentialError("The semaphore has been closed")
+    def _check_open(self) -> None:
+        if not self._is_open():
+            raise ExistentialError("The semaphore has been closed")
 
 
 def unlink(name: str) -> None:
     """Removes a semaphore's name."""
     try:
-        _host.semaphore.unlink(_arguments.canonical(name))
-    except Err as error:
+        _posix_ipc.Semaphore._unlink(_arguments.canonical(name))
+    except _posix_ipc.CallError as error:
         raise _errors.exception(error, _errors.SEMAPHORE_UNLINK, name) from None

@@ -6,9 +6,10 @@ import errno
 import operator
 from typing import Any, Self
 
-from . import _arguments, _descriptors, _errors, _events, _host
+import _posix_ipc
+
+from . import _arguments, _descriptors, _errors, _events
 from ._errors import ExistentialError
-from ._host import Err
 from ._object import NamedObject
 
 _SIZE_MAX = 2**63 - 1
@@ -24,7 +25,7 @@ class SharedMemory(NamedObject):
     """
 
     __module__ = "posix_ipc"
-    __slots__ = ("_fd",)
+    __slots__ = ("_fd", "_mode", "_name")
 
     _fd: int
 
@@ -50,30 +51,21 @@ class SharedMemory(NamedObject):
         if not 0 <= size <= _SIZE_MAX or (size and read_only):
             raise ValueError(_BAD_SIZE)
         _events.deliver()
-        bindings = _host.shared_memory.Segment
-        access = _host.types.Access
         table = _errors.MEMORY_TRUNCATE if flags & _arguments.O_TRUNC else _errors.MEMORY_OPEN
-        handle = None
+        segment = _posix_ipc.Segment()
         try:
             if named is None:
-                handle = bindings.create_unique(_arguments.unique_prefix(), mode & 0o777, 0)
-                named = handle.name()
+                named = segment.create_unique(_arguments.unique_prefix(), mode & 0o777)
             else:
-                handle = bindings.open(
-                    _arguments.canonical(named),
-                    wanted,
-                    mode & 0o777,
-                    None,
-                    access.READ if read_only else access.READ_WRITE,
-                )
+                access = _arguments.READ if read_only else _arguments.READ_WRITE
+                segment.open(_arguments.canonical(named), wanted, mode & 0o777, access)
             if size:
                 table = _errors.MEMORY_RESIZE
-                handle.resize(size)
-        except Err as error:
-            if handle:
-                handle.__exit__(None, None, None)
+                segment.resize(size)
+        except _posix_ipc.CallError as error:
+            segment.close()
             raise _errors.exception(error, table, named) from None
-        descriptor = _descriptors.SegmentDescriptor(handle, may_write=not read_only)
+        descriptor = _descriptors.SegmentDescriptor(segment, may_write=not read_only)
         self._fd = _descriptors.add(descriptor)
         self._name = named
         self._mode = mode
@@ -94,11 +86,11 @@ class SharedMemory(NamedObject):
     def size(self) -> int:
         """The size in bytes."""
         descriptor = _descriptors.get(self._fd)
-        if not isinstance(descriptor, _descriptors.SegmentDescriptor):
+        if not _descriptors.is_segment(descriptor):
             raise ExistentialError("The segment does not exist")
         try:
-            return descriptor.handle.size()  # type: ignore[no-any-return]
-        except Err as error:
+            return descriptor.segment.size()
+        except _posix_ipc.CallError as error:
             raise _errors.exception(error, _errors.MEMORY_USE, self._name) from None
 
     def close_fd(self) -> None:
@@ -121,6 +113,6 @@ class SharedMemory(NamedObject):
 def unlink(name: str) -> None:
     """Removes a segment's name."""
     try:
-        _host.shared_memory.unlink(_arguments.canonical(name))
-    except Err as error:
+        _posix_ipc.Segment.unlink(_arguments.canonical(name))
+    except _posix_ipc.CallError as error:
         raise _errors.exception(error, _errors.MEMORY_UNLINK, name) from None
