@@ -14,7 +14,7 @@ SDK_CARGO := --target-dir $(CURDIR)/target/sdk
 
 # Each cargo takes all processors for itself.
 .NOTPARALLEL:
-.PHONY: help demo test check packages deny guests runtimes relay engines bench docs install setup bindings clean
+.PHONY: help demo test check packages deny guests runtimes relay engines faults kills bench docs install setup bindings clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | sort | while IFS="$$(printf '\t')" read -r goal what; do \
@@ -53,7 +53,7 @@ packages: ## Formatting and lints of the packages beside the crate
 	done
 
 # What is shipped. The database of advisories is the only thing that is not in the crates.
-DENIED := Cargo.toml guest-sdk/rust/Cargo.toml guest-sdk/componentize/Cargo.toml
+DENIED := Cargo.toml guest-sdk/rust/Cargo.toml guest-sdk/componentize/Cargo.toml guest-sdk/bulk-memory/Cargo.toml
 deny: ## Licences, sources, duplicates and known advisories of the dependencies
 	@if [ -r $(TOOLS)/env.sh ]; then . $(TOOLS)/env.sh; fi; \
 	deny=$${POSIX_IPC_CARGO_DENY:-$$(command -v cargo-deny)} || \
@@ -65,6 +65,13 @@ deny: ## Licences, sources, duplicates and known advisories of the dependencies
 		"$$deny" --config deny.toml --manifest-path $$manifest check -A unmatched-skip \
 			-A unnecessary-skip -A license-exception-not-encountered $$checks || exit 1; \
 	done
+
+# `make test` runs a sample of both.
+faults: guests ## Every system call of a host fails once, with every error
+	POSIX_IPC_FAULTS=all cargo test --test ipc -- --nocapture faults::injected
+
+kills: guests ## Ten thousand hosts are killed, each at some system call
+	POSIX_IPC_KILLS=10000 cargo test --test ipc -- --nocapture faults::kills
 
 guests: setup-rust relay ## The guests of the tests and examples
 	$(WITH_GUEST_TOOLS) cargo build $(GUEST_CARGO) --manifest-path guest-examples/conversation/rust/Cargo.toml
@@ -83,7 +90,7 @@ runtimes: setup-python setup-js target/runtimes/python.wasm target/runtimes/js.w
 
 WIT := $(shell find wit guest-sdk/wit -type f)
 
-target/runtimes/python.wasm: $(WIT) $(shell find guest-sdk/python/src guest-sdk/python/runtime guest-sdk/python/build-runtime -type f)
+target/runtimes/python.wasm: $(WIT) $(shell find guest-sdk/python/src guest-sdk/python/runtime guest-sdk/python/native guest-sdk/python/build-runtime guest-sdk/bulk-memory/src -type f)
 	guest-sdk/python/build-runtime $@
 
 target/runtimes/js.wasm: $(shell find guest-sdk/js guest-sdk/rust -path '*/target' -prune -o -type f -print)
@@ -92,7 +99,7 @@ target/runtimes/js.wasm: $(shell find guest-sdk/js guest-sdk/rust -path '*/targe
 engines: ## Mappings on engines that cannot have them
 	cargo test --workspace --test unfit
 
-bench: setup ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"
+bench: setup target/runtimes/python.wasm ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml
 	. $(TOOLS)/env.sh && POSIX_IPC_BENCH_PYTHON="$${POSIX_IPC_BENCH_PYTHON:-$$POSIX_IPC_PEER_PYTHON}" \
 	cargo bench --bench ipc -- $(BENCH)

@@ -26,7 +26,6 @@ use crate::sys::semaphore::Semaphore;
 use crate::wait::{Canceller, Park, WaitMode, WaitStrategy, Waits};
 use access::Audit;
 use created::Created;
-use limiter::Memory;
 use log_dedup::{LogDecision, LogDedup};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,6 +72,17 @@ impl IpcHost {
     /// as on a full disk, is told by the log alone.
     pub fn ledger_error(&self) -> Option<&io::Error> {
         self.shared.ledger.as_ref().err()
+    }
+
+    /// Cleans up for guests that do not end, as [`ledger::reap`](crate::ledger::reap)
+    /// would after this process: unlinks what they created, and gives back what they took
+    /// under `undo`. To be called when the process is about to end: guests of this host
+    /// that create, open or close an object from now on wait for ever. Without a
+    /// [ledger](IpcHostBuilder::ledger) nothing is done.
+    pub fn abandon(&self) {
+        if let Some(ledger) = self.ledger() {
+            ledger.abandon();
+        }
     }
 
     fn ledger(&self) -> Option<&Arc<Ledger>> {
@@ -184,7 +194,8 @@ pub struct IpcCtx {
     /// Room for what is read, kept from one time to the next.
     spare: Arc<Vec<u8>>,
     canceller: Canceller,
-    memory: Memory,
+    /// What the guest's memories and tables take.
+    memory: Option<Reservation>,
     denials: LogDedup,
     limits: Mutex<LogDedup>,
     audit: Option<Box<Audit>>,
@@ -251,9 +262,9 @@ impl IpcCtx {
         taken: Reservation,
     ) -> Arc<Held> {
         let ledger = &self.ledger;
-        self.undo.of(semaphore.identity(), || {
+        self.undo.of(semaphore.identity(), |tokens| {
             let entry = ledger.undoes(host_name, semaphore.identity());
-            Held::new(semaphore.clone(), entry, taken, charge.cloned())
+            Held::new(semaphore.clone(), tokens, entry, taken, charge.cloned())
         })
     }
 
@@ -484,7 +495,7 @@ impl IpcCtxBuilder {
             mappings: OpenMappings::default(),
             spare: Arc::default(),
             canceller: Canceller::new(),
-            memory: Memory::default(),
+            memory: None,
             denials: LogDedup::default(),
             limits: Mutex::default(),
             audit: self.audit,

@@ -11,21 +11,25 @@
 mod dir;
 mod reap;
 mod record;
+mod space;
 
+use dir::Found;
 pub use dir::LedgerDir;
 pub use reap::{Holder, Leftover, Reaped, Scan, reap, scan};
 
 use crate::name::{Kind, Name};
 use crate::sys::shared_memory::SharedMemory;
 use crate::sys::{self, Identity};
-use record::{Record, Role};
-use std::path::PathBuf;
+pub(crate) use record::MOST_HELD;
+use record::{Contents, Record, Role};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The ledger of a living host.
 pub(crate) struct Ledger {
-    path: PathBuf,
+    folder: LedgerDir,
+    name: String,
     state: Mutex<State>,
 }
 
@@ -36,28 +40,47 @@ struct State {
     free: Vec<u64>,
     /// What went wrong is said once.
     broken: bool,
+    /// Whether there is something that could not be cleaned up, for which it is kept.
+    left: bool,
 }
 
-/// How many records the file grows by.
+/// How many records the file grows by, at least.
 const STEP: u64 = 16;
 
 impl Ledger {
     /// Starts a ledger in a folder.
     pub(crate) fn create(folder: &LedgerDir) -> std::io::Result<Arc<Self>> {
-        let (path, file) = folder.new_ledger()?;
+        let (name, file) = folder.new_ledger()?;
         let file = SharedMemory::from_file(file.into(), true);
         let state = State {
             file,
             records: 0,
             free: Vec::new(),
             broken: false,
+            left: false,
         };
         let this = Self {
-            path,
+            folder: folder.clone(),
+            name,
             state: Mutex::new(state),
         };
         this.state().start()?;
         Ok(Arc::new(this))
+    }
+
+    /// Cleans up while the guests may still be there. From then on they cannot change the
+    /// ledger: who tries to waits for ever.
+    pub(crate) fn abandon(&self) {
+        let mut state = ManuallyDrop::new(self.state());
+        let found = Found::open(&self.folder, &self.name);
+        let Ok(Some(bytes)) = found.and_then(|found| found.map(|it| it.read()).transpose()) else {
+            return;
+        };
+        if let Contents::Records(space, records) = record::parse(&bytes)
+            && reap::finish(&mut state.file, &space, &records, &mut Vec::new())
+        {
+            let _ = self.folder.remove(&self.name);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,7 +110,7 @@ impl Ledger {
             tracing::warn!(
                 "the ledger {} cannot be written ({errno}): if this process is killed, \
                  what its guests created stays",
-                self.path.display(),
+                self.folder.shown(&self.name).display(),
             );
         }
     }
@@ -95,8 +118,10 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        // Every guest is gone, and has cleaned up. The lock goes with the file.
-        let _ = std::fs::remove_file(&self.path);
+        // Every guest is gone. If all have cleaned up it goes, and its lock with it.
+        if !self.state().left {
+            let _ = self.folder.remove(&self.name);
+        }
     }
 }
 
@@ -109,7 +134,10 @@ impl State {
     /// A record that is not in use.
     fn place(&mut self) -> sys::Result<u64> {
         if self.free.is_empty() {
-            let records = self.records + STEP;
+            let records = self.records + STEP.max(self.records / 8);
+            if records > record::MOST_RECORDS {
+                return Err(sys::Errno::ENOSPC);
+            }
             self.file.reserve(record::offset(records))?;
             self.free.extend((self.records..records).rev());
             self.records = records;
@@ -180,6 +208,7 @@ impl GuestLedger {
         Pending {
             ledger: self,
             name: name.clone(),
+            identity: unknown,
             entry,
         }
     }
@@ -215,17 +244,21 @@ impl GuestLedger {
 pub(crate) struct Pending<'a> {
     ledger: &'a GuestLedger,
     name: Name,
+    identity: Identity,
     entry: Entry,
 }
 
 impl Pending<'_> {
     /// Notes which object it has become.
     pub(crate) fn created(&mut self, identity: Identity) {
+        self.identity = identity;
         self.entry = self.ledger.add(Role::Created, &self.name, identity);
     }
 
-    pub(crate) fn finish(self) -> Entry {
-        self.entry
+    /// The object that was created, which need not be looked at again: what could fail then
+    /// would leave it to nobody.
+    pub(crate) fn finish(self) -> (Entry, Identity) {
+        (self.entry, self.identity)
     }
 }
 
@@ -234,6 +267,13 @@ impl Entry {
     pub(crate) fn set_held(&self, count: u32) {
         if let Some((ledger, place)) = &self.place {
             ledger.change(|state| state.set_held(*place, count));
+        }
+    }
+
+    /// Leaves the record, and with it the cleanup, to [`reap`].
+    pub(crate) fn leave(mut self) {
+        if let Some((ledger, _)) = self.place.take() {
+            ledger.state().left = true;
         }
     }
 }
@@ -268,8 +308,9 @@ mod tests {
             inode: 2,
         };
         let held = || {
-            let bytes = std::fs::read(&ledger.path).unwrap();
-            let Contents::Records(records) = record::parse(&bytes) else {
+            let found = Found::open(&folder, &ledger.name).unwrap().unwrap();
+            let bytes = found.read().unwrap();
+            let Contents::Records(_, records) = record::parse(&bytes) else {
                 panic!("no records");
             };
             let held = |(_, record): &(u64, Record)| record.held;

@@ -85,8 +85,9 @@
 //!   `tracing` crate, target `posix_ipc::denied`) with the grant that would allow it.
 //! - **A record, if it is wanted.** See [`audit`].
 //! - **Limits.** See [`quota`]: what a guest is about to take is reserved first. The
-//!   guest's own memory is limited by [`limit_store`]; for how long it computes, by the
-//!   epochs or the fuel of the engine.
+//!   guest's own memory is limited by [`limit_store`], and what wasmtime keeps besides for
+//!   each instance by [`check_component`]; for how long it computes, by the epochs or the
+//!   fuel of the engine.
 //! - **Waits can be cancelled.** Drop the future of the call, or use
 //!   [`IpcCtx::canceller`]. A cancelled wait has taken nothing. Waiting guests hold no
 //!   thread.
@@ -102,6 +103,7 @@
 #![deny(missing_docs)]
 
 pub mod audit;
+mod component_size;
 mod ctx;
 mod error;
 #[cfg(feature = "explore")]
@@ -127,6 +129,7 @@ pub mod internals {
     pub use crate::host::bindings;
 }
 
+pub use component_size::check_component;
 pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcView, limit_store};
 pub use error::ErrorCode;
 pub use host::Ipc;

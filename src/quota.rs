@@ -203,6 +203,14 @@ impl Counter {
         })
     }
 
+    /// Nothing, which can be resized.
+    pub(crate) fn none(&self) -> Reservation {
+        Reservation {
+            counter: self.clone(),
+            amount: 0,
+        }
+    }
+
     /// How much is taken.
     #[cfg(test)]
     fn used(&self) -> u64 {

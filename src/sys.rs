@@ -30,18 +30,10 @@ pub(crate) use nix::Result;
 pub(crate) use nix::errno::Errno;
 use nix::sys::stat::{FileStat, Mode, SFlag};
 
-use std::ffi::CString;
-
 /// What an access past the end of a shrunken object answers, where native code
 /// would have died of `SIGBUS`. It is what the kernel says when it meets such an
 /// address itself; none of the calls in this module fails with it otherwise.
 pub(crate) const TRUNCATED: Errno = Errno::EFAULT;
-
-/// Names reach this layer validated; one with a NUL in it is still no reason to
-/// open the object that the part before the NUL names.
-fn c_name(name: &str) -> Result<CString> {
-    CString::new(name).map_err(|_| Errno::EINVAL)
-}
 
 /// Makes a call again as long as a signal interrupts it.
 fn retry_on_intr<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {

@@ -1,36 +1,17 @@
 //! The command `posix-ipc`, from outside.
 
 use crate::support::{
-    Ended, Folder, Names, Native, Running, exists, guest, posix_ipc, repository, run,
+    Ended, Folder, Names, Native, Running, component, exists, guest, posix_ipc, repository, run,
 };
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-/// A component that does nothing but run this body of a function, which returns 0 for
-/// success and may call `$exit` with a code.
-fn component(body: &str) -> String {
-    format!(
-        r#"(component
-            (import "wasi:cli/exit@0.2.12" (instance $wasi
-                (export "exit-with-code" (func (param "status-code" u8)))))
-            (core func $exit (canon lower (func $wasi "exit-with-code")))
-            (core module $code
-                (import "wasi" "exit" (func $exit (param i32)))
-                (func (export "run") (result i32) {body}))
-            (core instance $code (instantiate $code
-                (with "wasi" (instance (export "exit" (func $exit))))))
-            (func $run (result (result)) (canon lift (core func $code "run")))
-            (instance $command (export "run" (func $run)))
-            (export "wasi:cli/run@0.2.12" (instance $command)))"#
-    )
-}
-
-/// Runs such a component.
+/// Runs a component that does nothing but run this body.
 fn run_body(flags: &[&str], body: &str) -> Ended {
     let folder = Folder::new();
-    let file = folder.file("guest.wat", component(body));
+    let file = folder.file("guest.wat", component("", body));
     Ended::of(&mut run(flags, &file, &[]))
 }
 
@@ -303,7 +284,7 @@ fn without_grants_nothing_can_be_reached_and_the_log_says_what_would_help() {
 #[test]
 fn what_is_not_a_guest_is_refused_in_words() {
     let folder = Folder::new();
-    let component = component("(i32.const 0)");
+    let component = component("", "(i32.const 0)");
     let library = "(component (core module $m) (core instance (instantiate $m)))";
     let imports = r#"(component (import "far:away/thing@1.0.0" (instance (export "f" (func)))))"#;
     for (name, content, words) in [
@@ -743,4 +724,21 @@ fn names_of_a_test_are_gone_after_it() {
     assert_eq!(names.existing().len(), 3);
     drop((native, names));
     assert_eq!(kinds.map(|kind| exists(kind, &name)), [false; 3]);
+}
+
+#[test]
+fn check_shows_names_that_cannot_deceive_a_terminal() {
+    let folder = Folder::new();
+    let guest = "(component (core module $m (import \"a\" \"b\" (func)))
+        (import \"x\" (core module (export \"\\1b[31m\\n\\9b\\e2\\80\\ae\" (func)))))";
+    let guest = guest.replace("\\9b", "\\c2\\9b");
+    let ended = Ended::of(
+        posix_ipc()
+            .arg("check")
+            .arg(folder.file("guest.wat", guest)),
+    );
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let all = ended.stdout + &ended.stderr;
+    let hidden = |shown: char| shown != '\n' && (shown.is_control() || shown == '\u{202e}');
+    assert!(!all.contains(hidden), "{all:?}");
 }

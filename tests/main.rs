@@ -6,6 +6,7 @@ mod attacks;
 mod cli;
 mod conformance;
 mod explore;
+mod faults;
 mod fuzz;
 mod languages;
 mod mappings;

@@ -13,12 +13,16 @@ mod native;
 pub mod program;
 mod runtimes;
 pub mod scripts;
+mod strace;
+mod text;
 
 pub use command::{Ended, Running, ask, posix_ipc, run, unshared};
 pub use embedded::{Embedded, embed};
 pub use guest::guest;
 pub use names::{Names, exists};
 pub use native::{Native, SIGBUS, UNDEFINED};
+pub use strace::strace;
+pub use text::component;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

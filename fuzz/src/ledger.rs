@@ -3,7 +3,10 @@
 
 use super::native::{self, Size};
 use arbitrary::{Result, Unstructured};
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 use wasmtime_posix_ipc::grant::Kind;
 use wasmtime_posix_ipc::ledger::{LedgerDir, reap, scan};
 
@@ -122,7 +125,8 @@ impl Machine {
     /// What is to be left, read from the bytes of the file by the table in its manual.
     fn expected(&self, file: &[u8]) -> Vec<State> {
         let mut state = self.before.clone();
-        if file.len() < HEADER || file[..52] != header()[..52] {
+        let here = header();
+        if file.len() < HEADER || file[..52] != here[..52] {
             return state;
         }
         for record in file[HEADER..].chunks_exact(SIZE) {
@@ -133,6 +137,13 @@ impl Machine {
             for (object, state) in self.objects().zip(&mut state) {
                 let identity = (long(record, 16), long(record, 24));
                 if object.name != name || number(record, 8) != object.kind as u32 {
+                    continue;
+                }
+                let space = match object.kind {
+                    Kind::MessageQueue => QUEUES,
+                    _ => MEMORY,
+                };
+                if file[space.clone()] != here[space] {
                     continue;
                 }
                 let same = state.identity == Some(identity);
@@ -167,14 +178,27 @@ const GONE: State = State {
 };
 
 // The layout of the file, see `src/ledger/record.rs`.
-const HEADER: usize = 64;
+const HEADER: usize = 128;
 const SIZE: usize = 384;
-const MOST_HELD: u32 = 1 << 20;
+const MOST_HELD: u32 = 1 << 16;
+
+/// Where the header says which objects are meant.
+const MEMORY: Range<usize> = 56..72;
+const QUEUES: Range<usize> = 72..80;
 
 fn header() -> Vec<u8> {
     let boot = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let mut header = b"posix-ipc ledg 1".to_vec();
+    let mut header = b"posix-ipc ledg 2".to_vec();
     header.extend(boot.iter().take(36));
+    header.resize(MEMORY.start, 0);
+    let memory = std::fs::metadata("/dev/shm").expect("semaphores have a directory");
+    let born = memory.created().ok();
+    let born = born.and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    let born = born.map_or(0, |born| born.as_nanos() as u64);
+    let queues = std::fs::metadata("/proc/self/ns/ipc").expect("queues have a namespace");
+    for number in [memory.dev(), born, queues.ino()] {
+        header.extend(number.to_ne_bytes());
+    }
     header.resize(HEADER, 0);
     header
 }

@@ -23,11 +23,12 @@ pub(crate) struct Created {
 
 struct Object {
     identity: Identity,
-    /// Of a queue that cannot be opened by its name.
-    dup_fd: Option<MessageQueue>,
+    /// A queue is kept open, so that looking whether the name still leads to it takes
+    /// neither a descriptor nor the right to open it.
+    queue: Option<MessageQueue>,
     keep: bool,
     charge: Arc<Charge>,
-    _entry: Entry,
+    entry: Entry,
 }
 
 /// What an object takes from its creator's quota. Held by the object's entry and by
@@ -86,17 +87,17 @@ impl Created {
         &mut self,
         permit: &Permit,
         identity: Identity,
-        dup_fd: Option<MessageQueue>,
+        queue: Option<MessageQueue>,
         charge: &Arc<Charge>,
         entry: Entry,
     ) {
         let object = Object {
             identity,
-            dup_fd,
+            queue,
             keep: permit.grant.keep(),
             charge: charge.clone(),
             // What is kept is nothing to clean up after a kill either.
-            _entry: if permit.grant.keep() {
+            entry: if permit.grant.keep() {
                 Entry::default()
             } else {
                 entry
@@ -116,8 +117,8 @@ impl Created {
     /// Whether the object that the name leads to is one that this guest created.
     pub(crate) fn is_creator(&self, host_name: &Name) -> sys::Result<bool> {
         match self.objects.get(host_name) {
-            Some(object) => object.is_at(host_name),
-            None => identify(host_name).map(|_| false),
+            Some(object) if object.is_at(host_name)? => Ok(true),
+            _ => identify(host_name).map(|_| false),
         }
     }
 
@@ -141,9 +142,10 @@ impl Created {
 
 impl Drop for Created {
     fn drop(&mut self) {
-        for (host_name, object) in &self.objects {
-            if !object.keep {
-                object.unlink(host_name);
+        for (host_name, object) in self.objects.drain() {
+            if !object.keep && !object.unlink(&host_name) {
+                // As after a kill: whoever looks at the ledger next tries again.
+                object.entry.leave();
             }
         }
     }
@@ -151,28 +153,31 @@ impl Drop for Created {
 
 impl Object {
     fn is_at(&self, host_name: &Name) -> sys::Result<bool> {
-        match &self.dup_fd {
-            Some(queue) => queue.is_at(host_name.as_str()),
+        match &self.queue {
+            Some(queue) => queue.has_name(),
             None => identify(host_name).map(|now| now == self.identity),
         }
     }
 
     /// Unlinks the object unless its name leads to another one by now: that belongs to
-    /// somebody else.
-    fn unlink(&self, host_name: &Name) {
+    /// somebody else. Says whether nothing is left to do.
+    fn unlink(&self, host_name: &Name) -> bool {
         // The guest has chosen it, and it may hold what deceives a terminal.
         let (kind, name) = (host_name.kind(), host_name.as_str().escape_debug());
         match self.is_at(host_name) {
-            Ok(true) => {
-                if let Err(errno) = remove(host_name) {
+            Ok(true) => match remove(host_name) {
+                Ok(()) | Err(sys::Errno::ENOENT) => true,
+                Err(errno) => {
                     tracing::warn!("{kind}:{name} could not be unlinked: {errno}");
+                    false
                 }
-            }
-            Ok(false) | Err(sys::Errno::ENOENT) => {}
+            },
+            Ok(false) | Err(sys::Errno::ENOENT) => true,
             Err(errno) => {
                 tracing::warn!(
                     "{kind}:{name} is left alone, because it cannot be looked at: {errno}"
-                )
+                );
+                false
             }
         }
     }

@@ -4,6 +4,7 @@ use super::scheduler::{Scheduler, Turn};
 use super::strategy::{Schedule, Strategy};
 use crate::ctx::{IpcCtx, IpcCtxView, IpcHost, IpcView, limit_store};
 use crate::grant::PrivateNamespace;
+use crate::host::linker::LinkOptions;
 use crate::quota::Quota;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -33,7 +34,6 @@ pub type Configure = dyn Fn(&mut WasiCtxBuilder) -> Result<()> + Send + Sync;
 /// Guests that are run together, again and again.
 pub struct Lab {
     engine: Engine,
-    linker: Linker<Guest>,
     guests: Vec<Program>,
     quota: Quota,
     most_steps: usize,
@@ -101,25 +101,18 @@ impl Lab {
     }
 
     /// A laboratory without guests, on an engine of [`Self::engine`].
-    ///
-    /// # Errors
-    ///
-    /// If the interfaces cannot be linked.
-    pub fn new(engine: &Engine) -> Result<Self> {
-        let mut linker = Linker::new(engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        crate::add_to_linker(&mut linker)?;
-        Ok(Self {
+    pub fn new(engine: &Engine) -> Self {
+        Self {
             engine: engine.clone(),
-            linker,
             guests: Vec::new(),
             quota: Quota::default(),
             most_steps: 100_000,
             preempt: None,
-        })
+        }
     }
 
-    /// Adds a guest, which exports `wasi:cli/run`.
+    /// Adds a guest, which exports `wasi:cli/run`. It finds WASI and, as the options say,
+    /// the interfaces of this crate.
     ///
     /// # Errors
     ///
@@ -128,9 +121,13 @@ impl Lab {
         &mut self,
         label: impl Into<String>,
         component: &Component,
+        options: &LinkOptions,
         configure: impl Fn(&mut WasiCtxBuilder) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
-        let command = CommandPre::new(self.linker.instantiate_pre(component)?)?;
+        let mut linker = Linker::new(&self.engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        crate::add_to_linker(&mut linker, options)?;
+        let command = CommandPre::new(linker.instantiate_pre(component)?)?;
         self.guests.push(Program {
             label: label.into(),
             command,

@@ -498,8 +498,8 @@ impl Opening for OpenQueue {
         raw.identity()
     }
 
-    fn dup_fd(raw: &MessageQueue) -> sys::Result<Option<MessageQueue>> {
-        raw.dup_fd()
+    fn queue(raw: &MessageQueue) -> Option<MessageQueue> {
+        Some(raw.clone())
     }
 }
 

@@ -53,9 +53,9 @@ pub(super) trait Opening {
 
     fn identity(raw: &Self::Raw) -> sys::Result<Identity>;
 
-    /// Another descriptor of a queue that cannot be opened by its name.
-    fn dup_fd(_: &Self::Raw) -> sys::Result<Option<MessageQueue>> {
-        Ok(None)
+    /// A queue, which is told by its descriptor whether it still has its name.
+    fn queue(_: &Self::Raw) -> Option<MessageQueue> {
+        None
     }
 }
 
@@ -199,9 +199,9 @@ fn create<O: Opening>(
     let raw = opening
         .create(&permit.host_name, |identity| pending.created(identity))
         .map_err(|errno| ctx.refused(permit, opening.refusal(errno, true)))?;
-    let entry = pending.finish();
-    let (identity, dup_fd) = (O::identity(&raw)?, O::dup_fd(&raw)?);
-    ctx.created().add(permit, identity, dup_fd, &charge, entry);
+    let (entry, identity) = pending.finish();
+    ctx.created()
+        .add(permit, identity, O::queue(&raw), &charge, entry);
     Ok((raw, charge))
 }
 

@@ -142,9 +142,12 @@ impl Semaphore {
     }
 
     fn check_wait(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
-        match self.wait.get() {
-            RightState::Allowed => Ok(()),
-            _ => self.use_first(ctx, &self.wait, Operation::Wait, Right::Wait),
+        if self.wait.get() != RightState::Allowed {
+            self.use_first(ctx, &self.wait, Operation::Wait, Right::Wait)?;
+        }
+        match &self.held {
+            Some(held) => held.check_room().map_err(|full| ctx.over(&full)),
+            None => Ok(()),
         }
     }
 

@@ -4,26 +4,38 @@
 //! than it takes to find that out. What keeps those who look from those who clean up is
 //! the lock of the folder.
 
+use super::record;
 use crate::random;
 use crate::sys::shared_memory::SharedMemory;
-use nix::unistd::geteuid;
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// A folder that only its owner can write to.
+/// A folder that only its owner can write to. It stays the same one, whatever becomes of
+/// its path.
 #[derive(Clone, Debug)]
 pub struct LedgerDir {
+    /// For messages.
     path: PathBuf,
+    folder: Arc<OwnedFd>,
 }
 
-const EXTENSION: &str = "ledger";
+const EXTENSION: &str = ".ledger";
 const LOCK: &str = "lock";
 
 impl LedgerDir {
     /// The usual folder: `posix-ipc` in `$XDG_RUNTIME_DIR`, for root in `/run`, else
     /// `posix-ipc-UID` in `/tmp`. It lives no longer than the objects of the machine.
+    ///
+    /// In `/tmp`, where everybody may take that name first, it is `posix-ipc-UID.1` or the
+    /// like then.
     ///
     /// # Errors
     ///
@@ -32,11 +44,38 @@ impl LedgerDir {
         let user = geteuid();
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let usable = |folder: &PathBuf| folder.is_absolute() && folder.is_dir();
-        Self::at(match runtime.filter(usable) {
-            Some(runtime) => runtime.join("posix-ipc"),
-            None if user.is_root() && Path::new("/run").is_dir() => "/run/posix-ipc".into(),
-            None => format!("/tmp/posix-ipc-{}", user.as_raw()).into(),
-        })
+        match runtime.filter(usable) {
+            Some(runtime) => Self::at(runtime.join("posix-ipc")),
+            None if user.is_root() && Path::new("/run").is_dir() => Self::at("/run/posix-ipc"),
+            None => Self::first_in(Path::new("/tmp"), &format!("posix-ipc-{user}")),
+        }
+    }
+
+    /// The folder of this name in one where everybody can make some. Whoever looks for it
+    /// finds the same one: the first that belongs to this user, or else the first name
+    /// that nobody has taken.
+    fn first_in(parent: &Path, name: &str) -> io::Result<Self> {
+        /// Whoever takes more names than this is to be seen.
+        const MOST_NAMES: usize = 100;
+        let names = (0..MOST_NAMES).map(|number| match number {
+            0 => parent.join(name),
+            number => parent.join(format!("{name}.{number}")),
+        });
+        if let Some(own) = names.clone().find_map(|path| Self::open(&path).ok()) {
+            return Ok(own);
+        }
+        let mut last = None;
+        for path in names {
+            match Self::at(path) {
+                Ok(own) => return Ok(own),
+                Err(error) => last = Some(error),
+            }
+        }
+        let last = last.map_or_else(String::new, |error| format!(": {error}"));
+        Err(io::Error::other(format!(
+            "others have taken {MOST_NAMES} names that the ledger folder could have; set \
+             XDG_RUNTIME_DIR to a folder of your own{last}"
+        )))
     }
 
     /// This folder, made if it does not exist.
@@ -48,19 +87,40 @@ impl LedgerDir {
         let path = path.into();
         match DirBuilder::new().mode(0o700).create(&path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(describe(&path, &error.to_string()));
+                Err(describe(&path, &error.to_string()))
             }
-            _ => {}
+            _ => Self::open(&path),
         }
-        let about = std::fs::symlink_metadata(&path)?;
+    }
+
+    /// This folder, which exists.
+    fn open(path: &Path) -> io::Result<Self> {
+        let unsafe_folder = || {
+            let problem = "it is not a folder that only this user can write to";
+            describe(path, problem)
+        };
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW);
+        let folder = options.open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => describe(path, &error.to_string()),
+            _ => unsafe_folder(),
+        })?;
+        let about = folder.metadata()?;
         let ours = about.uid() == geteuid().as_raw();
-        if !about.is_dir() || !ours || about.mode() & 0o022 != 0 {
-            return Err(describe(
-                &path,
-                "it is not a folder that only this user can write to",
-            ));
+        if !ours || about.mode() & 0o022 != 0 {
+            return Err(unsafe_folder());
         }
-        Ok(Self { path })
+        Ok(Self {
+            path: path.into(),
+            folder: Arc::new(folder.into()),
+        })
+    }
+
+    /// The path of a file in it, for messages.
+    pub(super) fn shown(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     /// Locks the folder for those who add to it or read what is there. Waits while it
@@ -76,9 +136,7 @@ impl LedgerDir {
 
     /// A file for it and not the folder itself, which others may be able to open.
     fn lock(&self, lock: impl Fn(&File) -> io::Result<()>) -> io::Result<Lock> {
-        let mut options = options();
-        options.create(true).custom_flags(libc::O_NOFOLLOW);
-        let file = options.open(self.path.join(LOCK))?;
+        let file = self.open_file(LOCK, OFlag::O_CREAT)?;
         loop {
             match lock(&file) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -87,40 +145,51 @@ impl LedgerDir {
         }
     }
 
-    /// Makes a ledger that is locked before anybody can find it.
-    pub(super) fn new_ledger(&self) -> io::Result<(PathBuf, File)> {
-        let _lock = self.share()?;
-        let name = format!("{}-{}.{EXTENSION}", std::process::id(), random::word(16));
-        let hidden = self.path.join(format!(".{name}"));
-        let path = self.path.join(name);
-        let file = options().create_new(true).open(&hidden)?;
-        file.try_lock()?;
-        std::fs::rename(&hidden, &path)?;
-        Ok((path, file))
+    fn open_file(&self, name: &str, flags: OFlag) -> io::Result<File> {
+        let flags = flags | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        Ok(openat(&self.folder, name, flags, mode)?.into())
     }
 
-    /// All ledgers, for whoever has the folder locked.
-    pub(super) fn ledgers(&self, _: &Lock) -> io::Result<Vec<PathBuf>> {
+    /// Makes a ledger that is locked before anybody can find it, and gives its name.
+    pub(super) fn new_ledger(&self) -> io::Result<(String, File)> {
+        let _lock = self.share()?;
+        let name = format!("{}-{}{EXTENSION}", std::process::id(), random::word(16));
+        let hidden = format!(".{name}");
+        let file = self.open_file(&hidden, OFlag::O_CREAT | OFlag::O_EXCL)?;
+        file.try_lock()?;
+        renameat(&self.folder, &*hidden, &self.folder, &*name)?;
+        Ok((name, file))
+    }
+
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.folder, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    /// The names of all ledgers, for whoever has the folder locked.
+    pub(super) fn ledgers(&self, _: &Lock) -> io::Result<Vec<String>> {
         self.files(false)
     }
 
     /// What hosts have left that died while they made their ledgers, for whoever has
     /// claimed the folder: hosts that are alive make none meanwhile.
-    pub(super) fn unfinished(&self, _: &Lock) -> io::Result<Vec<PathBuf>> {
+    pub(super) fn unfinished(&self, _: &Lock) -> io::Result<Vec<String>> {
         self.files(true)
     }
 
-    fn files(&self, hidden: bool) -> io::Result<Vec<PathBuf>> {
+    fn files(&self, hidden: bool) -> io::Result<Vec<String>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut files = Vec::new();
-        for entry in std::fs::read_dir(&self.path)? {
+        for entry in Dir::openat(&self.folder, ".", flags, Mode::empty())?.iter() {
             let entry = entry?;
-            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            let path = entry.path();
-            let extension = path.extension();
-            if extension.is_some_and(|extension| extension == EXTENSION) && is_hidden == hidden {
-                files.push(path);
+            if let Ok(name) = entry.file_name().to_str()
+                && name.ends_with(EXTENSION)
+                && name.starts_with('.') == hidden
+            {
+                files.push(name.to_owned());
             }
         }
+        files.sort_unstable();
         Ok(files)
     }
 }
@@ -132,7 +201,7 @@ pub(super) struct Lock {
 
 /// A ledger that was found.
 pub(super) struct Found {
-    path: PathBuf,
+    name: String,
     file: File,
     /// Whether a living host has it locked.
     pub(super) alive: bool,
@@ -140,10 +209,9 @@ pub(super) struct Found {
 
 impl Found {
     /// None if it is gone by now: a host that ends removes its own.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn open(folder: &LedgerDir, name: &str) -> io::Result<Option<Self>> {
         // Without getting stuck on a pipe.
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = match options().custom_flags(flags).open(path) {
+        let file = match folder.open_file(name, OFlag::O_NONBLOCK) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
@@ -154,17 +222,20 @@ impl Found {
         };
         let removed = file.metadata()?.nlink() == 0;
         Ok((!removed).then(|| Self {
-            path: path.into(),
+            name: name.into(),
             file,
             alive,
         }))
     }
 
+    /// The whole file.
     pub(super) fn read(&self) -> io::Result<Vec<u8>> {
-        /// More than any host writes: 100,000 records.
-        const LONGEST: u64 = 40 << 20;
+        const LONGEST: u64 = record::offset(record::MOST_RECORDS);
         let mut bytes = Vec::new();
-        (&self.file).take(LONGEST).read_to_end(&mut bytes)?;
+        (&self.file).take(LONGEST + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(io::Error::other("it is longer than any host writes"));
+        }
         Ok(bytes)
     }
 
@@ -175,16 +246,8 @@ impl Found {
 
     /// The process that it belongs to, as its name says.
     pub(super) fn process(&self) -> Option<u32> {
-        let name = self.path.file_name()?.to_str()?;
-        name.split_once('-')?.0.parse().ok()
+        self.name.split_once('-')?.0.parse().ok()
     }
-}
-
-/// To open a file for its owner alone, which the one that makes it is.
-fn options() -> OpenOptions {
-    let mut options = File::options();
-    options.read(true).write(true).mode(0o600);
-    options
 }
 
 fn describe(path: &Path, problem: &str) -> io::Error {
@@ -220,5 +283,48 @@ impl std::ops::Deref for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn path(folder: &LedgerDir) -> &Path {
+        &folder.path
+    }
+
+    /// Somebody else may be first to take a name in `/tmp`: here it is taken by what is
+    /// no folder of this user alone.
+    #[test]
+    fn a_name_that_somebody_has_taken_is_passed_over() {
+        let parent = Scratch::new();
+        let first = |name| LedgerDir::first_in(&parent.0.path, name);
+        std::fs::write(parent.path("a"), "").unwrap();
+        std::os::unix::fs::symlink("/", parent.path("a.1")).unwrap();
+        DirBuilder::new()
+            .mode(0o777)
+            .create(parent.path("a.2"))
+            .unwrap();
+        let open = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(parent.path("a.2"), open).unwrap();
+        assert_eq!(path(&first("a").unwrap()), parent.path("a.3"));
+        // It stays the one, though a name before it is free by now.
+        std::fs::remove_file(parent.path("a")).unwrap();
+        assert_eq!(path(&first("a").unwrap()), parent.path("a.3"));
+        assert_eq!(path(&first("b").unwrap()), parent.path("b"));
+    }
+
+    /// Whoever can write to the folder around it can put another one in its place.
+    #[test]
+    fn a_folder_stays_the_one_that_was_looked_at() {
+        let parent = Scratch::new();
+        let folder = LedgerDir::at(parent.path("f")).unwrap();
+        std::fs::rename(parent.path("f"), parent.path("was")).unwrap();
+        std::fs::create_dir(parent.path("f")).unwrap();
+        let (name, _file) = folder.new_ledger().unwrap();
+        assert!(parent.path("was").join(name).exists());
+        assert_eq!(std::fs::read_dir(parent.path("f")).unwrap().count(), 0);
     }
 }

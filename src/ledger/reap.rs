@@ -2,6 +2,7 @@
 
 use super::dir::{Found, LedgerDir};
 use super::record::{self, Contents, Record, Role};
+use super::space::Space;
 use super::{set_held, set_role};
 use crate::name::Kind;
 use crate::objects;
@@ -9,7 +10,6 @@ use crate::sys::semaphore::Semaphore;
 use crate::sys::shared_memory::SharedMemory;
 use crate::sys::{Errno, Identity, message_queue};
 use std::io;
-use std::path::Path;
 
 /// What is known about the objects that hosts have created or hold.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +70,9 @@ pub enum Reaped {
     /// The object cannot be looked at, or the call failed, so it is left alone. Its ledger
     /// stays, and the next [`reap`] tries again.
     Failed,
+    /// The object is in another mount or IPC namespace, as that of a container. Its ledger
+    /// stays for a [`reap`] there, unless that namespace is seen to be gone.
+    Elsewhere,
 }
 
 /// Looks at all ledgers without changing anything.
@@ -81,16 +84,19 @@ pub enum Reaped {
 pub fn scan(folder: &LedgerDir) -> io::Result<Scan> {
     let mut scan = Scan::default();
     let lock = folder.share()?;
-    for path in folder.ledgers(&lock)? {
-        let Some((found, records)) = read(&path, &mut scan.problems) else {
+    let here = Space::here();
+    for name in folder.ledgers(&lock)? {
+        let Some(ledger) = read(folder, &name, &mut scan.problems) else {
             continue;
         };
-        for (_, record) in &records {
-            if matches!(record.role, Role::Open | Role::Created) {
-                scan.holders.push(holder(record, &found));
+        for (_, record) in &ledger.records {
+            let is_holder = matches!(record.role, Role::Open | Role::Created);
+            if is_holder && ledger.space.shares(record.name.kind(), &here) {
+                scan.holders.push(holder(record, &ledger.found));
             }
-            if !found.alive {
-                scan.leftovers.extend(leftover(record));
+            if !ledger.found.alive {
+                scan.leftovers
+                    .extend(leftover(record, &ledger.space, &here));
             }
         }
     }
@@ -108,74 +114,109 @@ pub fn scan(folder: &LedgerDir) -> io::Result<Scan> {
 pub fn reap(folder: &LedgerDir) -> io::Result<Scan> {
     let mut scan = Scan::default();
     let lock = folder.claim()?;
-    for path in folder.ledgers(&lock)? {
-        let Some((found, records)) = read(&path, &mut scan.problems) else {
+    for name in folder.ledgers(&lock)? {
+        let Some(ledger) = read(folder, &name, &mut scan.problems) else {
             // Not ours to judge, nor to remove.
             continue;
         };
-        if found.alive {
+        if ledger.found.alive {
             continue;
         }
-        let mut file = found.records()?;
-        let mut complete = true;
-        for (place, record) in &records {
-            let leftover =
-                leftover(record).map(|leftover| act(&mut file, *place, record, leftover));
-            if matches!(&leftover, Some(leftover) if leftover.reaped == Reaped::Failed) {
-                complete = false;
-            } else {
-                // If this fails, so it will the next time, or finds nothing to do.
-                let _ = set_role(&mut file, *place, Role::Free);
-            }
-            scan.leftovers.extend(leftover);
-        }
+        let mut file = ledger.found.records()?;
+        let left = scan.leftovers.len();
+        let complete = finish(
+            &mut file,
+            &ledger.space,
+            &ledger.records,
+            &mut scan.leftovers,
+        );
+        let elsewhere = |left: &Leftover| left.reaped == Reaped::Elsewhere;
+        let gone = || scan.leftovers[left..].iter().all(elsewhere) && ledger.space.is_gone();
         // What could not be done is left for the next time.
-        if complete {
-            remove(&path, &mut scan.problems);
+        if complete || gone() {
+            remove(folder, &name, &mut scan.problems);
         }
     }
-    for path in folder.unfinished(&lock)? {
-        remove(&path, &mut scan.problems);
+    for name in folder.unfinished(&lock)? {
+        remove(folder, &name, &mut scan.problems);
     }
     Ok(scan)
 }
 
-fn remove(path: &Path, problems: &mut Vec<String>) {
-    if let Err(error) = std::fs::remove_file(path) {
+/// Does what is to be done about the records of a host, and crosses them out. Says
+/// whether all could be done.
+pub(super) fn finish(
+    file: &mut SharedMemory,
+    space: &Space,
+    records: &[(u64, Record)],
+    done: &mut Vec<Leftover>,
+) -> bool {
+    let here = Space::here();
+    let mut complete = true;
+    for (place, record) in records {
+        let leftover = leftover(record, space, &here);
+        let leftover = leftover.map(|leftover| act(file, *place, record, leftover));
+        let reaped = leftover.as_ref().map(|leftover| leftover.reaped);
+        if let Some(Reaped::Failed | Reaped::Elsewhere) = reaped {
+            complete = false;
+        } else {
+            // If this fails, so it will the next time, or finds nothing to do.
+            let _ = set_role(file, *place, Role::Free);
+        }
+        done.extend(leftover);
+    }
+    complete
+}
+
+fn remove(folder: &LedgerDir, name: &str, problems: &mut Vec<String>) {
+    if let Err(error) = folder.remove(name) {
+        let path = folder.shown(name);
         problems.push(format!("{} cannot be removed: {error}", path.display()));
     }
 }
 
-/// A ledger and its records by their places, of which there are none in one of an earlier boot. `None`
-/// if there is no such ledger, or none that can be read.
-fn read(path: &Path, problems: &mut Vec<String>) -> Option<(Found, Vec<(u64, Record)>)> {
+/// A ledger that could be read, and its records with their places, of which there are
+/// none in one of an earlier boot.
+struct Read {
+    found: Found,
+    space: Space,
+    records: Vec<(u64, Record)>,
+}
+
+/// `None` if there is no such ledger, or none that can be read.
+fn read(folder: &LedgerDir, name: &str, problems: &mut Vec<String>) -> Option<Read> {
     let mut problem = |why: &str| {
+        let path = folder.shown(name);
         let path = path.display();
         problems.push(format!(
             "{path} is left alone: {why}; remove it once you know that it is not needed"
         ));
     };
-    let read = || match Found::open(path)? {
+    let read = || match Found::open(folder, name)? {
         Some(found) => found.read().map(|bytes| Some((found, bytes))),
         None => Ok(None),
     };
     let (found, bytes) = read()
         .map_err(|error: io::Error| problem(&error.to_string()))
         .ok()??;
-    let records = match record::parse(&bytes) {
-        Contents::Records(records) => records,
+    let (space, records) = match record::parse(&bytes) {
+        Contents::Records(space, records) => (space, records),
         // The machine was started again, and the objects are gone.
-        Contents::Outdated => Vec::new(),
+        Contents::Outdated => (Space::here(), Vec::new()),
         // A host that is just starting.
         Contents::Unknown(_) if found.alive => return None,
         // One that died while it was starting.
-        Contents::Unknown(_) if bytes.iter().all(|&byte| byte == 0) => Vec::new(),
+        Contents::Unknown(_) if bytes.iter().all(|&byte| byte == 0) => (Space::here(), Vec::new()),
         Contents::Unknown(why) => {
             problem(why);
             return None;
         }
     };
-    Some((found, records))
+    Some(Read {
+        found,
+        space,
+        records,
+    })
 }
 
 fn holder(record: &Record, found: &Found) -> Holder {
@@ -192,12 +233,18 @@ fn holder(record: &Record, found: &Found) -> Holder {
 }
 
 /// What is to be done about a record of a dead host, if anything is.
-fn leftover(record: &Record) -> Option<Leftover> {
-    let reaped = match (record.role, target(record)) {
-        (_, Err(_)) => Reaped::Failed,
-        (_, Ok(None)) => return None,
-        (Role::Undo, Ok(Some(_))) => Reaped::GivenBack(record.held),
-        (_, Ok(Some(_))) => Reaped::Unlinked,
+fn leftover(record: &Record, space: &Space, here: &Space) -> Option<Leftover> {
+    let reaped = if !is_leftover(record) {
+        return None;
+    } else if !space.shares(record.name.kind(), here) {
+        Reaped::Elsewhere
+    } else {
+        match (record.role, target(record)) {
+            (_, Err(_)) => Reaped::Failed,
+            (_, Ok(None)) => return None,
+            (Role::Undo, Ok(Some(_))) => Reaped::GivenBack(record.held),
+            (_, Ok(Some(_))) => Reaped::Unlinked,
+        }
     };
     Some(Leftover {
         kind: record.name.kind(),
@@ -207,11 +254,19 @@ fn leftover(record: &Record) -> Option<Leftover> {
     })
 }
 
+/// Whether a record asks for anything at all.
+fn is_leftover(record: &Record) -> bool {
+    match record.role {
+        Role::Free | Role::Open => false,
+        Role::Undo => record.held > 0,
+        Role::Creating | Role::Created => true,
+    }
+}
+
 /// The object that is to be acted upon, if it is still there.
 fn target(record: &Record) -> Result<Option<Identity>, Errno> {
     let now = match record.role {
         Role::Free | Role::Open => return Ok(None),
-        Role::Undo if record.held == 0 => return Ok(None),
         Role::Creating => message_queue::identify_unfinished(record.name.as_str()),
         Role::Created | Role::Undo => {
             objects::identify(&record.name).map(|now| (now == record.identity).then_some(now))
@@ -226,7 +281,7 @@ fn target(record: &Record) -> Result<Option<Identity>, Errno> {
 
 fn act(file: &mut SharedMemory, place: u64, record: &Record, leftover: Leftover) -> Leftover {
     let done = match leftover.reaped {
-        Reaped::Failed => return leftover,
+        Reaped::Failed | Reaped::Elsewhere => return leftover,
         Reaped::Unlinked => objects::remove(&record.name),
         Reaped::GivenBack(count) => give_back(file, place, record, count),
     };
@@ -285,7 +340,7 @@ mod tests {
         let _open = guest.opens(&name, identity);
         let lock = folder.share().unwrap();
         let living = folder.ledgers(&lock).unwrap().remove(0);
-        std::fs::copy(living, folder.path(DEAD)).unwrap();
+        std::fs::copy(folder.path(&living), folder.path(DEAD)).unwrap();
         folder
     }
 
@@ -351,5 +406,54 @@ mod tests {
         File::create(&hidden).unwrap();
         reap(&folder).unwrap();
         assert!(!hidden.exists());
+    }
+
+    /// So many guests has nobody yet, but a host that has them must not lose the last.
+    #[test]
+    fn the_last_of_very_many_records_is_read() {
+        const MANY: usize = 110_000;
+        let folder = Scratch::new();
+        let ledger = Ledger::create(&folder).unwrap();
+        let guest = GuestLedger::new(Some(ledger), "guest");
+        let identity = Identity {
+            device: 1,
+            inode: 2,
+        };
+        let name = Name::new(Kind::Semaphore, "/posix-ipc.no-such-name").unwrap();
+        let entries: Vec<_> = (0..MANY).map(|_| guest.opens(&name, identity)).collect();
+        assert_eq!(scan(&folder).unwrap().holders.len(), MANY);
+        drop(entries);
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_reported_and_left_alone() {
+        let folder = with_a_dead_host();
+        let file = File::options().write(true).open(folder.path(DEAD)).unwrap();
+        file.set_len(record::offset(record::MOST_RECORDS) + 1)
+            .unwrap();
+        let reaped = reap(&folder).unwrap();
+        assert!(reaped.problems[0].contains("longer"), "{reaped:?}");
+        assert!(folder.path(DEAD).exists());
+    }
+
+    /// What a guest could not remove is left to whoever looks next, though the host ends
+    /// in order.
+    #[test]
+    fn what_a_guest_leaves_outlives_its_host() {
+        let folder = Scratch::new();
+        let ledger = Ledger::create(&folder).unwrap();
+        let guest = GuestLedger::new(Some(ledger), "guest");
+        let name = format!("/posix-ipc-test-{}", crate::random::word(16));
+        let path = format!("/dev/shm{name}");
+        std::fs::write(&path, "").unwrap();
+        let name = Name::new(Kind::SharedMemory, &name).unwrap();
+        let mut pending = guest.creates(&name);
+        pending.created(objects::identify(&name).unwrap());
+        pending.finish().0.leave();
+        drop(guest);
+        let reaped = reap(&folder).unwrap();
+        assert_eq!(reaped.leftovers.len(), 1, "{reaped:?}");
+        assert!(!std::path::Path::new(&path).exists());
+        assert!(reap(&folder).unwrap().leftovers.is_empty());
     }
 }

@@ -10,25 +10,33 @@
 //! | 16 | the boot of the machine: 36 bytes | device |
 //! | 24 | | inode |
 //! | 32 | | name, 256 bytes |
+//! | 56 | the device of semaphores and shared memory, and when it was made | |
+//! | 72 | the namespace of queues | |
 //! | 288 | | length of the guest's label, and the label: 4 + 92 bytes |
 
+use super::space::{self, Space};
 use crate::name::{Kind, Name};
 use crate::sys::Identity;
 
 /// The bytes of the header, and of each record.
-pub(super) const HEADER: usize = 64;
+pub(super) const HEADER: usize = 128;
 const SIZE: usize = 384;
 
 /// Where in a record the count is that changes. The role is before it.
 pub(super) const HELD: u64 = 4;
 
-const MAGIC: &[u8; 16] = b"posix-ipc ledg 1";
+const MAGIC: &[u8; 16] = b"posix-ipc ledg 2";
 const BOOT: usize = 36;
+const SPACE: usize = 56;
 const LONGEST_NAME: usize = 256;
 const LONGEST_LABEL: usize = 92;
-/// More than any guest holds of a semaphore. A larger number is damage: to give so many
-/// back would take minutes, and raise the semaphore to its maximum.
-const MOST_HELD: u32 = 1 << 20;
+
+/// How often a guest may hold semaphores that are given back when it ends. To give back
+/// this many takes milliseconds; a larger number in a ledger is damage.
+pub(crate) const MOST_HELD: u32 = 1 << 16;
+
+/// The most records of a ledger: 400 MB.
+pub(super) const MOST_RECORDS: u64 = 1 << 20;
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +71,7 @@ pub(super) fn header() -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..MAGIC.len()].copy_from_slice(MAGIC);
     header[MAGIC.len()..][..BOOT].copy_from_slice(&boot());
+    header[SPACE..][..space::SIZE].copy_from_slice(&Space::here().encode());
     header
 }
 
@@ -77,8 +86,9 @@ fn boot() -> [u8; BOOT] {
 
 /// What a file is.
 pub(super) enum Contents {
-    /// A ledger of this boot: its records that are in use, and where they are.
-    Records(Vec<(u64, Record)>),
+    /// A ledger of this boot: where its objects are, and its records that are in use, with
+    /// their places.
+    Records(Space, Vec<(u64, Record)>),
     /// A ledger of an earlier boot, whose objects went with it.
     Outdated,
     /// Anything else, and what about it is wrong.
@@ -103,7 +113,9 @@ pub(super) fn parse(bytes: &[u8]) -> Contents {
     }
     let records = (0..).zip(records.chunks_exact(SIZE));
     let in_use = records.filter_map(|(place, bytes)| Some((place, decode(bytes)?)));
-    Contents::Records(in_use.collect())
+    let mut space = [0; space::SIZE];
+    space.copy_from_slice(&header[SPACE..][..space::SIZE]);
+    Contents::Records(Space::decode(space), in_use.collect())
 }
 
 impl Record {
@@ -205,7 +217,9 @@ mod tests {
 
     fn records(file: &[u8]) -> Vec<Record> {
         match parse(file) {
-            Contents::Records(records) => records.into_iter().map(|(_, record)| record).collect(),
+            Contents::Records(_, records) => {
+                records.into_iter().map(|(_, record)| record).collect()
+            }
             _ => panic!("no records"),
         }
     }
@@ -257,9 +271,11 @@ mod tests {
     #[test]
     fn strangers_and_other_versions_are_told_apart() {
         let mut other = file(&[record()]);
-        other[15] = b'2';
+        other[15] = b'1';
         assert!(matches!(parse(&other), Contents::Unknown(why) if why.contains("version")));
-        assert!(matches!(parse(&[b'x'; 100]), Contents::Unknown(why) if why.contains("no ledger")));
+        assert!(
+            matches!(parse(&[b'x'; HEADER]), Contents::Unknown(why) if why.contains("no ledger"))
+        );
         let mut earlier = file(&[record()]);
         earlier[20] ^= 1;
         assert!(matches!(parse(&earlier), Contents::Outdated));

@@ -15,7 +15,7 @@
 //! References: wasmtime `MemoryCreator`; Linux `mmap(2)`, `memfd_create(2)`.
 
 use super::limits::page_size;
-use super::sigbus::Guard;
+use super::sigbus::{self, Guard};
 use super::{Errno, Result};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
@@ -246,6 +246,7 @@ impl Region {
         if length > END - FIRST {
             return Err(Errno::ENOSPC);
         }
+        sigbus::prepare()?;
         let mut state = lock(&self.state);
         if !state.open {
             return Err(Errno::EBADF);

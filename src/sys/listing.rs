@@ -6,23 +6,19 @@
 #![deny(unsafe_code)]
 
 use super::memory_file::{DIRECTORY as MEMORY_DIRECTORY, SEMAPHORE_PREFIX};
-use super::message_queue::{Direction, MessageQueue};
+use super::message_queue::{
+    DIRECTORY as QUEUE_DIRECTORY, Direction, FILE_SYSTEM as QUEUE_FILE_SYSTEM, MessageQueue,
+};
 use super::{Errno, Identity, Result as SysResult, file_type, private_mount};
 use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat as Stat, Mode, SFlag, fstat, fstatat};
-use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::statfs::fstatfs;
 use nix::sys::uio::pread;
 use std::ffi::CStr;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// Where the file system of message queues is usually mounted.
-const QUEUE_DIRECTORY: &str = "/dev/mqueue";
-
-/// `MQUEUE_MAGIC` of Linux: what `statfs` calls that file system.
-const QUEUE_FILE_SYSTEM: FsType = FsType(0x1980_0202);
 
 /// An object that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]

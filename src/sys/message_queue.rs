@@ -4,18 +4,19 @@
 
 use super::queue_fd::QueueFd;
 use super::{Errno, Identity, Result, mode, permissions, retry_on_intr};
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::mqueue::{MQ_OFlag, MqAttr, mq_getattr, mq_open, mq_receive, mq_send, mq_unlink};
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
+use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_getattr, mq_open, mq_receive, mq_send, mq_unlink};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
+use nix::sys::statfs::{FsType, statfs};
 use nix::unistd::geteuid;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// An open message queue, closed on drop. Its descriptor never blocks: waiting is
+/// An open message queue, closed when the last share of it is dropped. Its descriptor never blocks: waiting is
 /// done by polling it, which Linux allows.
-pub(crate) struct MessageQueue(QueueFd);
+#[derive(Clone)]
+pub(crate) struct MessageQueue(Arc<QueueFd>);
 
 /// The directions that a queue is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(crate) struct Attributes {
 impl MessageQueue {
     /// Opens an existing queue.
     pub(crate) fn open(name: &str, direction: Direction) -> Result<Self> {
-        mq_open(name, flags(direction), Mode::empty(), None).map(|queue| Self(queue.into()))
+        mq_open(name, flags(direction), Mode::empty(), None).map(Self::from)
     }
 
     /// Creates a queue that must not exist; without a size it has the system's
@@ -61,12 +62,22 @@ impl MessageQueue {
         let marked = mode(bits & 0o777) | UNFINISHED;
         let attributes = size
             .map(|size| MqAttr::new(0, size.max_messages.into(), size.max_message_size.into(), 0));
-        let this = Self(mq_open(name, flags, marked, attributes.as_ref())?.into());
-        let stat = this.stat()?;
-        created(Identity::of(&stat));
-        // What the umask has left of the mode.
-        fchmod(&this, mode(permissions(&stat)))?;
-        Ok(this)
+        let this = Self::from(mq_open(name, flags, marked, attributes.as_ref())?);
+        let finished = this.stat().and_then(|stat| {
+            created(Identity::of(&stat));
+            // What the umask has left of the mode.
+            fchmod(&this, mode(permissions(&stat)))
+        });
+        match finished {
+            Ok(()) => Ok(this),
+            Err(errno) => {
+                let _ = this
+                    .has_name()
+                    .is_ok_and(|named| named)
+                    .then(|| unlink(name));
+                Err(errno)
+            }
+        }
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
@@ -78,32 +89,11 @@ impl MessageQueue {
         self.stat().map(|stat| permissions(&stat))
     }
 
-    /// Another descriptor of a queue that its mode lets nobody open, by which its name is
-    /// recognised: see [`Self::is_at`]. None of one that can be opened.
-    pub(crate) fn dup_fd(&self) -> Result<Option<Self>> {
-        const OWNER: u32 = 0o600;
-        if self.mode()? & OWNER != 0 {
-            return Ok(None);
-        }
-        let descriptor = fcntl(self, FcntlArg::F_DUPFD_CLOEXEC(0))?;
-        // SAFETY: the call has just given us this descriptor.
-        let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        Ok(Some(Self(descriptor.into())))
-    }
-
-    /// Whether the name leads to this queue. Its owner may read it for that moment.
-    pub(crate) fn is_at(&self, name: &str) -> Result<bool> {
-        const OWNER_READS: u32 = 0o400;
-        let bits = self.mode()?;
-        fchmod(self, mode(bits | OWNER_READS))?;
-        let there = identify(name);
-        fchmod(self, mode(bits))?;
-        match there {
-            Ok(identity) => Ok(identity == self.identity()?),
-            // This one can be opened, so it is another.
-            Err(Errno::EACCES) => Ok(false),
-            Err(errno) => Err(errno),
-        }
+    /// Whether the queue still has its name. It has only ever one, which is neither
+    /// changed nor given again: the file system of queues knows no links and no renaming.
+    /// So this says, without opening anything, that the name leads to this queue.
+    pub(crate) fn has_name(&self) -> Result<bool> {
+        self.stat().map(|stat| stat.st_nlink > 0)
     }
 
     fn stat(&self) -> Result<FileStat> {
@@ -168,8 +158,14 @@ impl AsRawFd for MessageQueue {
     }
 }
 
+impl From<MqdT> for MessageQueue {
+    fn from(queue: MqdT) -> Self {
+        Self(Arc::new(queue.into()))
+    }
+}
+
 /// Registers a queue with the poller of the current Tokio runtime.
-pub(crate) fn readiness(queue: Arc<MessageQueue>) -> std::io::Result<AsyncFd<Arc<MessageQueue>>> {
+pub(crate) fn readiness(queue: MessageQueue) -> std::io::Result<AsyncFd<MessageQueue>> {
     let interest = Interest::READABLE | Interest::WRITABLE;
     // SAFETY: the queue's descriptor never changes and stays open as long as the
     // queue, which the registration owns a share of.
@@ -196,15 +192,35 @@ pub(crate) fn identify_unfinished(name: &str) -> Result<Option<Identity>> {
 }
 
 /// Queues have no directory that is always there, so the queue is opened in whichever
-/// direction its mode allows.
+/// direction its mode allows. One that cannot be opened, as its mode or a lease of a peer
+/// forbids it, can be looked at where the directory is.
 fn inspect(name: &str) -> Result<FileStat> {
-    MessageQueue::open(name, Direction::Receive)
-        .or_else(|errno| match errno {
-            Errno::EACCES => MessageQueue::open(name, Direction::Send),
-            _ => Err(errno),
-        })?
-        .stat()
+    let opened = MessageQueue::open(name, Direction::Receive).or_else(|errno| match errno {
+        Errno::EACCES => MessageQueue::open(name, Direction::Send),
+        _ => Err(errno),
+    });
+    match opened {
+        Ok(queue) => queue.stat(),
+        Err(Errno::ENOENT) => Err(Errno::ENOENT),
+        // Not found there, it is a queue of another namespace that the directory shows.
+        Err(errno) => inspect_file(name).map_err(|_| errno),
+    }
 }
+
+fn inspect_file(name: &str) -> Result<FileStat> {
+    let is_shown = statfs(DIRECTORY)?.filesystem_type() == FILE_SYSTEM;
+    let file = name.trim_start_matches('/');
+    match is_shown {
+        true => lstat(format!("{DIRECTORY}/{file}").as_str()),
+        false => Err(Errno::ENOENT),
+    }
+}
+
+/// Where the file system of queues is usually mounted.
+pub(super) const DIRECTORY: &str = "/dev/mqueue";
+
+/// `MQUEUE_MAGIC` of Linux: what `statfs` calls that file system.
+pub(super) const FILE_SYSTEM: FsType = FsType(0x1980_0202);
 
 /// The sticky bit, which means nothing for a queue.
 const UNFINISHED: Mode = Mode::S_ISVTX;

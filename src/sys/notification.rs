@@ -26,7 +26,7 @@ use tokio::io::unix::AsyncFd;
 pub(crate) struct Registration {
     socket: OwnedFd,
     /// Registered as long as it is open, see the top.
-    queue: Arc<MessageQueue>,
+    queue: MessageQueue,
     identity: Identity,
     /// Which of the process's registrations it is.
     number: u64,
@@ -40,7 +40,7 @@ const CANCELLED: u8 = 2;
 impl Registration {
     /// Registers for the next message in the empty queue; `Errno::EBUSY` if anybody
     /// in the system has done so.
-    pub(crate) fn new(queue: Arc<MessageQueue>) -> Result<Self> {
+    pub(crate) fn new(queue: MessageQueue) -> Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, None)?;
         let identity = queue.identity()?;
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     /// Two handles of one queue, as two guests of one host have them.
-    fn two() -> (Arc<MessageQueue>, Arc<MessageQueue>) {
+    fn two() -> (MessageQueue, MessageQueue) {
         let name = format!("/posix-ipc.notify.{:016x}", rand::random::<u64>());
         let size = QueueSize {
             max_messages: 4,
@@ -172,7 +172,7 @@ mod tests {
         let one = MessageQueue::create(&name, Direction::Both, 0o600, Some(size), |_| {});
         let two = MessageQueue::open(&name, Direction::Both);
         message_queue::unlink(&name).unwrap();
-        (one.unwrap().into(), two.unwrap().into())
+        (one.unwrap(), two.unwrap())
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Identity, close};
 use nix::mqueue::MqdT;
 use nix::sys::stat::fstat;
 use std::collections::HashMap;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
 /// A descriptor of a queue. Dropping it closes it, which ends no notification.
@@ -25,13 +25,6 @@ impl QueueFd {
 impl From<MqdT> for QueueFd {
     fn from(queue: MqdT) -> Self {
         Self(queue)
-    }
-}
-
-impl From<OwnedFd> for QueueFd {
-    fn from(descriptor: OwnedFd) -> Self {
-        // SAFETY: on Linux the descriptor of a queue is a file descriptor.
-        Self(unsafe { MqdT::from_raw_fd(descriptor.into_raw_fd()) })
     }
 }
 

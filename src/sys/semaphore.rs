@@ -2,31 +2,35 @@
 //!
 //! References: POSIX `<semaphore.h>`, Linux `sem_overview(7)`.
 
-use super::memory_file::{self, MemoryFile, SEMAPHORE_PREFIX};
+use super::memory_file::{self, MemoryFile};
 use super::sem_layout::{self, ONE_WAITER};
-use super::sigbus::Guard;
-use super::{Errno, Identity, Result, TRUNCATED};
-use super::{c_name, file_type, futex, limits, mode, permissions};
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat, lstat};
+use super::sigbus::{self, Guard};
+use super::{Errno, Identity, Result, TRUNCATED, futex, limits, permissions};
+use nix::fcntl::OFlag;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::uio::pwrite;
+use std::collections::HashMap;
 use std::mem::ManuallyDrop;
-use std::os::fd::OwnedFd;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 /// The bytes of a semaphore.
-pub(crate) const SIZE: u64 = size_of::<libc::sem_t>() as u64;
+pub(crate) const SIZE: u64 = BYTES.get() as u64;
+
+const BYTES: NonZeroUsize = NonZeroUsize::new(size_of::<libc::sem_t>()).unwrap();
 
 /// An open named semaphore, closed on drop.
+///
+/// It is opened and mapped here and not by `sem_open`, which waits for a peer that has
+/// leased the file, for 45 seconds, and does not say which object it has opened.
 pub(crate) struct Semaphore {
     raw: NonNull<libc::sem_t>,
-    /// The C library keeps the mapping; a peer may shrink the file behind it.
-    guard: ManuallyDrop<Guard>,
+    mapping: Arc<Mapping>,
     mode: u32,
-    identity: Identity,
 }
 
 // SAFETY: POSIX semaphores are made for being used by several threads at once.
@@ -35,19 +39,16 @@ unsafe impl Send for Semaphore {}
 unsafe impl Sync for Semaphore {}
 
 impl Semaphore {
-    /// Opens an existing semaphore: `sem_open(name, 0)`.
+    /// Opens an existing semaphore, as `sem_open(name, 0)` does; `Errno::EAGAIN` if a peer
+    /// has leased it.
     pub(crate) fn open(name: &str) -> Result<Self> {
-        // The call does not say which object it has opened. If the name leads to the
-        // same one before and after, it was that one.
-        const MOST_TRIES: usize = 100;
-        for _ in 0..MOST_TRIES {
-            let before = inspect(name)?;
-            let this = Self::attach(name, before)?;
-            if inspect(name).is_ok_and(|after| after == before) {
-                return Ok(this);
-            }
+        let path = memory_file::semaphore(name)?;
+        let (descriptor, stat) = memory_file::open_existing(&path, OFlag::O_RDWR)?;
+        // A use of one that is too small would fault.
+        if stat.st_size < SIZE as i64 {
+            return Err(Errno::EINVAL);
         }
-        Err(Errno::ENOENT)
+        Self::map(descriptor, Identity::of(&stat), permissions(&stat))
     }
 
     /// Creates a semaphore that must not exist. `created` is told which object it is
@@ -58,54 +59,37 @@ impl Semaphore {
         value: u32,
         created: impl FnOnce(Identity),
     ) -> Result<Self> {
+        let path = memory_file::semaphore(name)?;
         let file = MemoryFile::new(bits)?;
         let image = sem_layout::initial(value)?;
         if pwrite(&file.descriptor, &image, 0)? != image.len() {
             return Err(Errno::ENOSPC);
         }
-        // `sem_open` opens what it creates whatever the mode says; here it opens what is
-        // there, and has to be allowed to.
-        const OPENS: u32 = 0o600;
-        if file.mode & OPENS != OPENS {
-            fchmod(&file.descriptor, mode(file.mode | OPENS))?;
-        }
+        let this = Self::map(&file.descriptor, file.identity, file.mode)?;
         created(file.identity);
-        file.publish(&file_name(name))?;
-        let this = Self::attach_published(name, &file);
-        if this.is_err() && identify(name) == Ok(file.identity) {
-            let _ = unlink(name);
-        }
-        this
+        file.publish(&path)?;
+        Ok(this)
     }
 
-    fn attach_published(name: &str, file: &MemoryFile) -> Result<Self> {
-        let this = Self::attach(name, (file.mode, file.identity))?;
-        fchmod(&file.descriptor, mode(file.mode))?;
-        // A peer can have put another one in its place already. Then ours is gone.
-        match Identity::mapped_at(this.raw.as_ptr() as usize) {
-            Some(identity) if identity == file.identity => Ok(this),
-            Some(_) => Err(Errno::EEXIST),
-            None => Err(Errno::ENOSYS),
-        }
-    }
-
-    fn attach(name: &str, (bits, identity): (u32, Identity)) -> Result<Self> {
-        let name = c_name(name)?;
-        let _table = table();
-        // SAFETY: the name is a C string.
-        let raw = unsafe { libc::sem_open(name.as_ptr(), 0) };
-        if raw == libc::SEM_FAILED {
-            return Err(Errno::last());
-        }
-        let raw = NonNull::new(raw).ok_or(Errno::EINVAL)?;
-        // SAFETY: the C library keeps the semaphore mapped until `sem_close`, which
-        // only `drop` calls, after the guard is gone. Zeros are a valid semaphore.
-        let guard = unsafe { Guard::new(raw.as_ptr().cast(), size_of::<libc::sem_t>()) };
+    /// All of a process that have the same semaphore open share its mapping, so that those
+    /// who wait for it can be told from those who wait for another by the address.
+    fn map(descriptor: impl AsFd, identity: Identity, mode: u32) -> Result<Self> {
+        let mut mappings = mappings();
+        // One that has faulted no longer shows the semaphore.
+        let known = mappings.get(&identity).and_then(Weak::upgrade);
+        let known = known.filter(|mapping| !mapping.guard.faulted());
+        let mapping = match known {
+            Some(mapping) => mapping,
+            None => {
+                let mapping = Arc::new(Mapping::new(descriptor, identity)?);
+                mappings.insert(identity, Arc::downgrade(&mapping));
+                mapping
+            }
+        };
         Ok(Self {
-            raw,
-            guard: ManuallyDrop::new(guard),
-            mode: bits,
-            identity,
+            raw: mapping.start,
+            mapping,
+            mode,
         })
     }
 
@@ -115,15 +99,15 @@ impl Semaphore {
     }
 
     pub(crate) fn identity(&self) -> Identity {
-        self.identity
+        self.mapping.identity
     }
 
     /// Opens the file behind the semaphore, which is found by its name: `Errno::ENOENT`
     /// if that is gone or leads to another one by now.
     pub(crate) fn reopen(&self, name: &str) -> Result<OwnedFd> {
-        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let descriptor = open(path(name).as_str(), flags, Mode::empty())?;
-        match Identity::of(&fstat(&descriptor)?) == self.identity {
+        let path = memory_file::semaphore(name)?;
+        let (descriptor, stat) = memory_file::open_existing(&path, OFlag::O_RDWR)?;
+        match Identity::of(&stat) == self.identity() {
             true => Ok(descriptor),
             false => Err(Errno::ENOENT),
         }
@@ -238,7 +222,7 @@ impl Semaphore {
     /// The result of a call on the semaphore, unless a peer has shrunk the file:
     /// then the call worked on nothing that anybody shares.
     fn whole<T>(&self, result: Result<T>) -> Result<()> {
-        if self.guard.faulted() {
+        if self.mapping.guard.faulted() {
             Err(TRUNCATED)
         } else {
             result.map(|_| ())
@@ -259,24 +243,56 @@ impl Semaphore {
     }
 }
 
-impl Drop for Semaphore {
-    fn drop(&mut self) {
-        let _table = table();
-        // SAFETY: the semaphore was opened by `sem_open` and is not used after this,
-        // and neither is the guard.
+/// The page that a semaphore is in. A peer may shrink the file behind it.
+struct Mapping {
+    start: NonNull<libc::sem_t>,
+    guard: ManuallyDrop<Guard>,
+    identity: Identity,
+}
+
+// SAFETY: as for `Semaphore`.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(descriptor: impl AsFd, identity: Identity) -> Result<Self> {
+        sigbus::prepare()?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice. The guard goes before
+        // it, and zeros are a valid semaphore.
         unsafe {
-            ManuallyDrop::drop(&mut self.guard);
-            libc::sem_close(self.raw.as_ptr());
+            let start = mmap(None, BYTES, access, MapFlags::MAP_SHARED, descriptor, 0)?;
+            Ok(Self {
+                start: start.cast(),
+                guard: ManuallyDrop::new(Guard::new(start.as_ptr(), BYTES.get())),
+                identity,
+            })
         }
     }
 }
 
-/// Held while the C library's table of open semaphores changes and our guards with it:
-/// it gives the mapping that it has to whoever opens a semaphore again, also one that
-/// has faulted, and the guards are what tells.
-fn table() -> MutexGuard<'static, ()> {
-    static TABLE: Mutex<()> = Mutex::new(());
-    TABLE
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let mut mappings = mappings();
+        // Another one may be in its place by now.
+        let is_gone = |mapping: &Weak<Mapping>| mapping.strong_count() == 0;
+        if mappings.get(&self.identity).is_some_and(is_gone) {
+            mappings.remove(&self.identity);
+        }
+        // SAFETY: nothing refers to the mapping any more, and its guard goes first.
+        unsafe {
+            ManuallyDrop::drop(&mut self.guard);
+            let _ = munmap(self.start.cast(), BYTES.get());
+        }
+    }
+}
+
+/// The semaphores that this process has open.
+fn mappings() -> MutexGuard<'static, HashMap<Identity, Weak<Mapping>>> {
+    static MAPPINGS: LazyLock<Mutex<HashMap<Identity, Weak<Mapping>>>> =
+        LazyLock::new(Mutex::default);
+    MAPPINGS
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
@@ -288,32 +304,10 @@ pub(super) fn layout_is_known() -> bool {
 
 /// `sem_unlink`.
 pub(crate) fn unlink(name: &str) -> Result<()> {
-    let name = c_name(name)?;
-    // SAFETY: the name is a C string.
-    Errno::result(unsafe { libc::sem_unlink(name.as_ptr()) }).map(drop)
+    nix::unistd::unlink(memory_file::semaphore(name)?.as_str())
 }
 
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &str) -> Result<Identity> {
-    lstat(path(name).as_str()).map(|stat| Identity::of(&stat))
-}
-
-/// Looks at the file behind a semaphore. The C library maps it without a look at
-/// its size, and then faults at the first use of one that is too small.
-fn inspect(name: &str) -> Result<(u32, Identity)> {
-    let stat = lstat(path(name).as_str())?;
-    let is_file = file_type(&stat) == SFlag::S_IFREG;
-    if !is_file || (stat.st_size as u64) < size_of::<libc::sem_t>() as u64 {
-        return Err(Errno::EINVAL);
-    }
-    Ok((permissions(&stat), Identity::of(&stat)))
-}
-
-fn path(name: &str) -> String {
-    memory_file::path(&file_name(name))
-}
-
-/// How the C library calls the file of a semaphore.
-fn file_name(name: &str) -> String {
-    format!("{SEMAPHORE_PREFIX}{}", name.trim_start_matches('/'))
+    memory_file::identify(&memory_file::semaphore(name)?)
 }

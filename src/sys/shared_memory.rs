@@ -2,21 +2,20 @@
 //!
 //! References: POSIX `shm_open`, `ftruncate`, `mmap`; Linux `shm_overview(7)`.
 
+mod mapping;
+
+pub(crate) use mapping::MappedWord;
+
 use super::memory_file::{self, MemoryFile};
-use super::sigbus::Guard;
-use super::{Errno, Identity, Result, TRUNCATED, file_type, permissions, retry_on_intr};
-use nix::fcntl::{FallocateFlags, OFlag, fallocate, open};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
-use nix::sys::statvfs::fstatvfs;
+use super::{Errno, Identity, Result, TRUNCATED, permissions, retry_on_intr};
+use mapping::{Mapping, part_to_map};
+use nix::fcntl::{FallocateFlags, OFlag, fallocate};
+use nix::sys::stat::{FileStat, fstat};
+use nix::sys::uio::pread;
 use nix::unistd::{Whence, ftruncate, lseek};
-use std::mem::{ManuallyDrop, MaybeUninit};
-use std::num::NonZeroUsize;
-use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// An open shared-memory object, closed on drop.
 ///
@@ -25,9 +24,16 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 /// [`TRUNCATED`] or comes back short, and the next one maps what is left. Pages come
 /// with their first use: where the file system has none left, the call fails with
 /// [`Errno::ENOSPC`].
+///
+/// A look through a mapping at a page that the object does not have gives it one. Whoever
+/// may only read is not to fill the memory of the system so: as long as the object is not
+/// known to have all its pages, that one reads by calls, which give it none.
 pub(crate) struct SharedMemory {
     descriptor: Arc<OwnedFd>,
     writable: bool,
+    /// Whether the object was found to have all its pages. It is not looked at again
+    /// whether it still has: it had them.
+    is_dense: bool,
     mapping: Option<Arc<Mapping>>,
 }
 
@@ -39,15 +45,9 @@ impl SharedMemory {
         } else {
             OFlag::O_RDONLY
         };
-        // As the C library's `shm_open`, which follows no link that somebody has
-        // planted, and without getting stuck on a pipe.
-        let flags = direction | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let path = memory_file::path(file_name(name)?);
-        let this = Self::from_file(open(path.as_str(), flags, Mode::empty())?, writable);
-        match file_type(&this.stat()?) {
-            SFlag::S_IFREG => Ok(this),
-            _ => Err(Errno::EINVAL),
-        }
+        let path = memory_file::segment(name)?;
+        let (descriptor, _) = memory_file::open_existing(&path, direction)?;
+        Ok(Self::from_file(descriptor, writable))
     }
 
     /// Creates an object that must not exist, open for both directions. `created` is
@@ -58,6 +58,7 @@ impl SharedMemory {
         size: u64,
         created: impl FnOnce(Identity),
     ) -> Result<Self> {
+        let path = memory_file::segment(name)?;
         let file = MemoryFile::new(mode)?;
         let identity = file.identity;
         let this = Self::from_file(
@@ -66,7 +67,7 @@ impl SharedMemory {
         );
         this.resize(size)?;
         created(identity);
-        file.publish(file_name(name)?)?;
+        file.publish(&path)?;
         Ok(this)
     }
 
@@ -75,6 +76,7 @@ impl SharedMemory {
         Self {
             descriptor: descriptor.into(),
             writable,
+            is_dense: false,
             mapping: None,
         }
     }
@@ -124,6 +126,12 @@ impl SharedMemory {
     /// where it ends.
     pub(crate) fn read(&mut self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<()> {
         bytes.clear();
+        if self.may_have_holes()? {
+            bytes.resize(length.min(self.size_from(offset)?), 0);
+            let length = self.read_by_call(offset, bytes)?;
+            bytes.truncate(length);
+            return Ok(());
+        }
         let length = self.reach(offset, length)?;
         if length == 0 {
             return Ok(());
@@ -147,6 +155,9 @@ impl SharedMemory {
     /// Copies bytes of the object over those of the buffer, fewer only where it ends,
     /// and gives how many. What is behind them in the buffer is unspecified.
     pub(crate) fn read_into(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        if self.may_have_holes()? {
+            return self.read_by_call(offset, buffer);
+        }
         let length = match self.shows(offset, buffer.len()) {
             true => buffer.len(),
             false => self.reach(offset, buffer.len())?,
@@ -160,6 +171,45 @@ impl SharedMemory {
             Err(TRUNCATED) => Ok(length.min(self.size_from(offset)?)),
             Err(Errno::ENOSPC) => Ok(length),
             intact => intact.map(|()| length),
+        }
+    }
+
+    /// Whether a look through the mapping may be what gives the object a page.
+    #[inline]
+    fn may_have_holes(&mut self) -> Result<bool> {
+        if !self.writable && !self.is_dense {
+            /// What the system counts in, whatever the file system does.
+            const BLOCK: i64 = 512;
+            let stat = self.stat()?;
+            self.is_dense = stat.st_blocks.saturating_mul(BLOCK) >= stat.st_size;
+        }
+        Ok(!self.writable && !self.is_dense)
+    }
+
+    fn read_by_call(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        let mut done = 0;
+        while done < buffer.len() {
+            let Ok(offset) = i64::try_from(offset.saturating_add(done as u64)) else {
+                break;
+            };
+            match retry_on_intr(|| pread(&self.descriptor, &mut buffer[done..], offset))? {
+                0 => break,
+                read => done += read,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Whether a word is in no page, or zero as if it were. A word that is not zero is in a
+    /// page, through which it is then loaded at once.
+    fn is_blank(&mut self, offset: u64, size: usize) -> Result<bool> {
+        if !self.may_have_holes()? {
+            return Ok(false);
+        }
+        let mut word = [0; size_of::<u64>()];
+        match self.read_by_call(offset, &mut word[..size])? == size {
+            true => Ok(word == [0; 8]),
+            false => Err(TRUNCATED),
         }
     }
 
@@ -224,6 +274,9 @@ impl SharedMemory {
         operation: impl FnOnce(&AtomicU32) -> T,
     ) -> Result<T> {
         let word = self.word(offset, size_of::<u32>(), write)?;
+        let Some(word) = word else {
+            return Ok(operation(&AtomicU32::new(0)));
+        };
         // SAFETY: the word is mapped, aligned, and all parties access it atomically
         // or not through Rust. A read-only mapping is only loaded from: `write`.
         let result = operation(unsafe { AtomicU32::from_ptr(word.cast()) });
@@ -238,25 +291,37 @@ impl SharedMemory {
         operation: impl FnOnce(&AtomicU64) -> T,
     ) -> Result<T> {
         let word = self.word(offset, size_of::<u64>(), write)?;
+        let Some(word) = word else {
+            return Ok(operation(&AtomicU64::new(0)));
+        };
         // SAFETY: as for `with_u32`.
         let result = operation(unsafe { AtomicU64::from_ptr(word.cast()) });
         self.intact().map(|()| result)
     }
 
-    fn word(&mut self, offset: u64, size: usize, write: bool) -> Result<*mut u8> {
+    /// None if it is [blank](Self::is_blank), where it would be loaded.
+    fn word(&mut self, offset: u64, size: usize, write: bool) -> Result<Option<*mut u8>> {
         if write && !self.writable {
             return Err(Errno::EACCES);
         }
         if !offset.is_multiple_of(size as u64) {
             return Err(Errno::EINVAL);
         }
+        if !write && self.is_blank(offset, size)? {
+            return Ok(None);
+        }
         let mapping = self.mapping(offset, size)?;
-        Ok(mapping.at(offset))
+        Ok(Some(mapping.at(offset)))
     }
 
-    /// The word at an offset as something to wait on, which keeps it mapped.
+    /// The word at an offset as something to wait on, which keeps it mapped, and gives the
+    /// object a page for it.
     pub(crate) fn waitable(&mut self, offset: u64) -> Result<MappedWord> {
-        self.word(offset, size_of::<u32>(), false)?;
+        const SIZE: usize = size_of::<u32>();
+        if !offset.is_multiple_of(SIZE as u64) {
+            return Err(Errno::EINVAL);
+        }
+        self.mapping(offset, SIZE)?;
         let mapping = self.mapping.clone().ok_or(TRUNCATED)?;
         Ok(MappedWord { mapping, offset })
     }
@@ -275,6 +340,7 @@ impl SharedMemory {
                 return Err(TRUNCATED);
             }
             self.mapping = None;
+            self.is_dense = false;
             let part = part_to_map(size, offset..end);
             let mapping = Mapping::new(self.descriptor.clone(), part, self.writable)?;
             self.mapping = Some(mapping.into());
@@ -292,6 +358,7 @@ impl SharedMemory {
             .map_or(Ok(()), |mapping| mapping.intact());
         if intact.is_err() {
             self.mapping = None;
+            self.is_dense = false;
         }
         intact
     }
@@ -303,189 +370,14 @@ impl AsFd for SharedMemory {
     }
 }
 
-/// A word of an object that stays mapped while somebody waits on it.
-pub(crate) struct MappedWord {
-    mapping: Arc<Mapping>,
-    offset: u64,
-}
-
-impl MappedWord {
-    pub(crate) fn get(&self) -> &AtomicU32 {
-        // SAFETY: `SharedMemory::waitable` checked bounds and alignment, and the
-        // mapping lives as long as `self`.
-        unsafe { AtomicU32::from_ptr(self.mapping.at(self.offset).cast()) }
-    }
-
-    /// Loads the word, unless its object no longer reaches so far.
-    pub(crate) fn load(&self) -> Result<u32> {
-        let value = self.get().load(Ordering::SeqCst);
-        self.mapping.intact().map(|()| value)
-    }
-
-    /// Whether both are the same word of one object, which may be mapped more than once.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        (self.mapping.identity, self.offset) == (other.mapping.identity, other.offset)
-    }
-}
-
-/// What to map of an object of this size for an access to this range: all of it, unless
-/// that is very large. A peer can make an object of any size without any memory, and the
-/// addresses of the process are for all guests.
-fn part_to_map(size: u64, range: Range<u64>) -> Range<u64> {
-    const LARGEST: u64 = 1 << 30;
-    if size <= LARGEST {
-        return 0..size;
-    }
-    let start = range.start - range.start % LARGEST;
-    start..size.min(start.saturating_add(LARGEST)).max(range.end)
-}
-
-/// Part of an object as it was when it was mapped. No Rust reference to its bytes
-/// is ever made, because peers change them at any time.
-struct Mapping {
-    start: NonNull<u8>,
-    /// Where in the object it starts.
-    offset: u64,
-    size: usize,
-    guard: ManuallyDrop<Guard>,
-    descriptor: Arc<OwnedFd>,
-    identity: Identity,
-}
-
-// SAFETY: the mapping is plain memory; access to it is by atomics and by copies
-// that expect to race.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    fn new(descriptor: Arc<OwnedFd>, part: Range<u64>, writable: bool) -> Result<Self> {
-        let offset = part.start;
-        let size = usize::try_from(part.end - offset).map_err(|_| Errno::ENOMEM)?;
-        let length = NonZeroUsize::new(size).ok_or(Errno::EINVAL)?;
-        let protection = if writable {
-            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE
-        } else {
-            ProtFlags::PROT_READ
-        };
-        let identity = Identity::of(&fstat(&descriptor)?);
-        // SAFETY: a new mapping at an address of the kernel's choice. The guard is
-        // told of it, lives as long as it, and zeros are valid bytes.
-        unsafe {
-            let shared = MapFlags::MAP_SHARED;
-            let start = mmap(None, length, protection, shared, &descriptor, offset as i64)?;
-            let guard = ManuallyDrop::new(Guard::new(start.as_ptr(), size));
-            Ok(Self {
-                start: start.cast(),
-                offset,
-                size,
-                guard,
-                descriptor,
-                identity,
-            })
-        }
-    }
-
-    /// Whether no access to the mapping has faulted, or why one has.
-    #[inline]
-    fn intact(&self) -> Result<()> {
-        match self.guard.faulted() {
-            false => Ok(()),
-            true => Err(self.why_faulted()),
-        }
-    }
-
-    #[cold]
-    fn why_faulted(&self) -> Errno {
-        let stat = fstat(&self.descriptor);
-        let is_whole = stat.is_ok_and(|stat| stat.st_size as u64 >= self.end());
-        let is_full = || {
-            let statistics = fstatvfs(&self.descriptor);
-            statistics.is_ok_and(|statistics| statistics.blocks_available() == 0)
-        };
-        match is_whole && is_full() {
-            true => Errno::ENOSPC,
-            false => TRUNCATED,
-        }
-    }
-
-    /// Where in the object it ends.
-    fn end(&self) -> u64 {
-        self.offset + self.size as u64
-    }
-
-    fn covers(&self, range: &Range<u64>) -> bool {
-        self.offset <= range.start && range.end <= self.end()
-    }
-
-    /// How much it has from an offset of the object on.
-    fn room(&self, offset: u64) -> usize {
-        (self.end() - offset) as usize
-    }
-
-    fn at(&self, offset: u64) -> *mut u8 {
-        debug_assert!((self.offset..self.end()).contains(&offset));
-        // SAFETY: every caller has found that the mapping covers the offset.
-        unsafe { self.start.add((offset - self.offset) as usize).as_ptr() }
-    }
-
-    /// The byte at an offset, or 0 if a peer has cut it off.
-    fn byte(&self, offset: u64) -> u8 {
-        // SAFETY: the byte is mapped, and all parties access it atomically or not through
-        // Rust.
-        unsafe { AtomicU8::from_ptr(self.at(offset)) }.load(Ordering::Relaxed)
-    }
-
-    /// Copies as much as the mapping has and the buffer takes.
-    fn copy_out(&self, offset: u64, buffer: &mut [MaybeUninit<u8>]) {
-        let length = buffer.len().min(self.room(offset));
-        // SAFETY: the range is inside the mapping. Peers may write at the same
-        // time, through other mappings that Rust knows nothing of: the bytes may be
-        // torn, which is what the interface says.
-        unsafe { ptr::copy_nonoverlapping(self.at(offset), buffer.as_mut_ptr().cast(), length) }
-    }
-
-    /// As [`Self::copy_out`], over bytes that are there already.
-    fn copy_over(&self, offset: u64, buffer: &mut [u8]) {
-        let length = buffer.len().min(self.room(offset));
-        // SAFETY: as for `copy_out`.
-        unsafe { ptr::copy_nonoverlapping(self.at(offset), buffer.as_mut_ptr(), length) }
-    }
-
-    fn copy_in(&self, offset: u64, data: &[u8]) {
-        debug_assert!(data.len() <= self.room(offset));
-        // SAFETY: as for `copy_out`, and only writable mappings get here.
-        unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.at(offset), data.len()) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: nothing else refers to the mapping, and its guard goes first.
-        unsafe {
-            ManuallyDrop::drop(&mut self.guard);
-            let _ = munmap(self.start.cast(), self.size);
-        }
-    }
-}
-
 /// `shm_unlink`.
 pub(crate) fn unlink(name: &str) -> Result<()> {
-    nix::unistd::unlink(memory_file::path(file_name(name)?).as_str())
+    nix::unistd::unlink(memory_file::segment(name)?.as_str())
 }
 
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &str) -> Result<Identity> {
-    lstat(memory_file::path(file_name(name)?).as_str()).map(|stat| Identity::of(&stat))
-}
-
-/// How the file of an object is called: never a path to somewhere else.
-fn file_name(name: &str) -> Result<&str> {
-    match name.trim_start_matches('/') {
-        "" | "." | ".." => Err(Errno::EINVAL),
-        file if file.contains('/') => Err(Errno::EINVAL),
-        file => Ok(file),
-    }
+    memory_file::identify(&memory_file::segment(name)?)
 }
 
 #[cfg(test)]
@@ -541,5 +433,38 @@ mod tests {
         peer.resize(10).unwrap();
         assert_eq!(read(&mut object, PAGE, 20), [0; 0]);
         assert_eq!(read(&mut object, 0, 20), [1; 10]);
+    }
+
+    /// A sparse object of a peer is no way to take the memory of the system.
+    #[test]
+    fn whoever_may_only_read_gives_an_object_no_page() {
+        const PAGES: u64 = 64;
+        let name = format!("/posix-ipc.memory.{:016x}", rand::random::<u64>());
+        let mut peer = SharedMemory::create(&name, 0o600, PAGES * PAGE, |_| {}).unwrap();
+        let mut object = SharedMemory::open(&name, false).unwrap();
+        unlink(&name).unwrap();
+        let pages = |object: &SharedMemory| object.stat().unwrap().st_blocks as u64 * 512 / PAGE;
+
+        peer.write(7 * PAGE + 8, &[1; 4]).unwrap();
+        let mut all = Vec::new();
+        for round in 0..2 {
+            object.read(0, usize::MAX, &mut all).unwrap();
+            assert_eq!(all.len() as u64, PAGES * PAGE);
+            assert_eq!(all.iter().map(|&byte| u64::from(byte)).sum::<u64>(), 4);
+            assert_eq!(read(&mut object, 7 * PAGE, 12)[8..], [1; 4]);
+            assert_eq!(read(&mut object, PAGES * PAGE - 1, 2), [0]);
+            for page in 0..PAGES {
+                let load = |word: &AtomicU32| word.load(std::sync::atomic::Ordering::SeqCst);
+                let word = object.with_u32(page * PAGE + 8, false, load).unwrap();
+                assert_eq!(word, if page == 7 { 0x0101_0101 } else { 0 });
+            }
+            let load = |word: &AtomicU64| word.load(std::sync::atomic::Ordering::SeqCst);
+            assert_eq!(object.with_u64(PAGES * PAGE, false, load), Err(TRUNCATED));
+            assert_eq!(pages(&object), 1, "round {round}");
+        }
+        // Once it has them all, it is mapped.
+        peer.write(0, &[1; (PAGES * PAGE) as usize]).unwrap();
+        assert_eq!(read(&mut object, 0, 3), [1; 3]);
+        assert!(object.is_dense && object.mapping.is_some());
     }
 }

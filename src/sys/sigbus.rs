@@ -5,16 +5,24 @@
 //! moment, so no check beforehand can help. Instead, ranges are registered here,
 //! and a handler decides by the address of a fault.
 //!
-//! - In a range that the host itself accesses it puts a private page of zeros under
-//!   the access, which completes; whoever made it then asks [`Guard::faulted`] and
+//! - In a range that the host itself accesses it puts private zeros in the place of the
+//!   range, so that the access completes; whoever made it then asks [`Guard::faulted`] and
 //!   discards what it read.
 //! - In a range that only compiled guests access it hands the fault to the handler
 //!   that wasmtime has for `SIGSEGV`, which ends the guest with a trap.
 //! - Everywhere else it does what would have been done without it.
+//!
+//! To put something in the place of a range is a mapping more for a moment, and a process
+//! may have no more than `vm.max_map_count`. So there are [spare](SPARES) ones for the handler
+//! to give up, without which no range is registered.
 
+use super::limits::page_size;
+use super::{Errno, Result};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ffi::{c_int, c_void};
+use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, compiler_fence};
 use std::sync::{Mutex, OnceLock};
 
@@ -26,12 +34,12 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Registers `length` bytes from `start`, and the handler with the first one.
+    /// Registers `length` bytes from `start`.
     ///
     /// # Safety
     ///
     /// Until the guard is dropped the range must stay mapped, and it must be sound
-    /// to replace any page of it by a private page of zeros.
+    /// to replace its pages by private zeros.
     pub(super) unsafe fn new(start: *const c_void, length: usize) -> Self {
         Self::register(start, length, Remedy::Mend)
     }
@@ -43,17 +51,10 @@ impl Guard {
     }
 
     fn register(start: *const c_void, length: usize, remedy: Remedy) -> Self {
-        install_handler();
         let slot = FREE_SLOTS.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let slot = slot.unwrap_or_else(new_slot);
         let range = start as usize..start as usize + length;
         let version = slot.publish(&range, remedy);
-        // The C library maps a semaphore once, however often it is opened, so the
-        // range may be one that has faulted before. A fault from now on marks this
-        // slot too.
-        if slots().any(|other| other.has_faulted_in(&range)) {
-            slot.mark_faulted(version);
-        }
         Self { slot, version }
     }
 
@@ -81,7 +82,7 @@ impl Drop for Guard {
 /// What is done about a fault.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Remedy {
-    /// The access finds a page of zeros.
+    /// The access finds zeros.
     Mend,
     /// The guest that made it is ended.
     Trap,
@@ -143,13 +144,6 @@ impl Slot {
     fn mark_faulted(&self, version: usize) {
         self.faulted.fetch_max(version, Ordering::SeqCst);
     }
-
-    fn has_faulted_in(&self, range: &Range<usize>) -> bool {
-        self.registered().is_some_and(|own| {
-            let meets = own.range.start < range.end && range.start < own.range.end;
-            meets && self.faulted.load(Ordering::SeqCst) == own.version
-        })
-    }
 }
 
 static FIRST_SLOT: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
@@ -184,6 +178,50 @@ fn new_slot() -> &'static Slot {
     }
 }
 
+/// Prepares for a range to be registered: to be called before it is mapped.
+///
+/// # Errors
+///
+/// `Errno::ENOMEM` if the process has no room for the mappings that the handler may need.
+pub(super) fn prepare() -> Result<()> {
+    install_handler();
+    refill_spares()
+}
+
+/// Addresses of pages that nobody uses, each of them a mapping of its own; 0 for none. More
+/// of them than there are threads that could map something between a look at them and the
+/// mapping.
+static SPARES: [AtomicUsize; 16] = [const { AtomicUsize::new(0) }; 16];
+
+fn refill_spares() -> Result<()> {
+    for spare in &SPARES {
+        if spare.load(Ordering::SeqCst) != 0 {
+            continue;
+        }
+        let page = NonZeroUsize::new(page_size()).ok_or(Errno::EINVAL)?;
+        // The kernel joins no shared mappings of different memory.
+        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let new = unsafe { mmap_anonymous(None, page, ProtFlags::PROT_NONE, flags)? };
+        let address = new.as_ptr().expose_provenance();
+        let filled = spare.compare_exchange(0, address, Ordering::SeqCst, Ordering::SeqCst);
+        if filled.is_err() {
+            // SAFETY: somebody was faster, and nobody knows of this one.
+            unsafe { munmap(new, page.get())? };
+        }
+    }
+    Ok(())
+}
+
+/// Gives one up, if there is any.
+fn give_up_spare() -> bool {
+    let take = |spare: &AtomicUsize| spare.swap(0, Ordering::SeqCst);
+    let taken = SPARES.iter().map(take).find(|&address| address != 0);
+    let spare = taken.and_then(|address| NonNull::new(ptr::with_exposed_provenance_mut(address)));
+    // SAFETY: the page is a mapping of its own that nobody uses.
+    spare.is_some_and(|spare| unsafe { munmap(spare, page_size()) }.is_ok())
+}
+
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 
 fn install_handler() {
@@ -212,8 +250,12 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     let cause = Cause::of(unsafe { &*info });
     let done = match cause {
         Cause::Page(address) => match note(address) {
-            Some(Remedy::Mend) => replace_page(address),
-            Some(Remedy::Trap) => trap(info, context),
+            Some(Registered {
+                remedy: Remedy::Mend,
+                range,
+                ..
+            }) => replace(&range, address),
+            Some(_) => trap(info, context),
             None => false,
         },
         Cause::OtherAccess | Cause::Sent => false,
@@ -251,19 +293,16 @@ impl Cause {
     }
 }
 
-/// Marks the registered ranges that the address lies in, and says what is to be
-/// done about them.
-fn note(address: usize) -> Option<Remedy> {
-    let mut remedy = None;
-    for slot in slots() {
-        if let Some(registered) = slot.registered()
-            && registered.range.contains(&address)
-        {
+/// Marks the registered range that the address lies in, and says what it is. Nothing is
+/// registered twice.
+fn note(address: usize) -> Option<Registered> {
+    slots().find_map(|slot| {
+        let registered = slot.registered()?;
+        registered.range.contains(&address).then(|| {
             slot.mark_faulted(registered.version);
-            remedy = Some(registered.remedy);
-        }
-    }
-    remedy
+            registered
+        })
+    })
 }
 
 /// Hands a fault to the handler for `SIGSEGV`. wasmtime, whose handler that is when
@@ -289,24 +328,41 @@ fn trap(info: *mut libc::siginfo_t, context: *mut c_void) -> bool {
     }
 }
 
-fn replace_page(address: usize) -> bool {
-    let page = super::limits::page_size();
-    let start = address & !(page - 1);
-    // SAFETY: the page belongs to a registered range, whose owner agreed to the
-    // replacement. `mmap` is a plain system call here and saves `errno` below.
-    unsafe {
-        let errno = *libc::__errno_location();
-        let mapped = libc::mmap(
-            start as *mut c_void,
-            page,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
-            -1,
-            0,
-        );
-        *libc::__errno_location() = errno;
-        mapped != libc::MAP_FAILED
-    }
+/// Puts zeros in the place of a registered range.
+fn replace(range: &Range<usize>, address: usize) -> bool {
+    let page = page_size();
+    let whole = range.start & !(page - 1)..range.end.next_multiple_of(page);
+    // Where the system lends no memory that it may not have, it may still have a page. To
+    // replace one splits the mapping of the others.
+    let part = address & !(page - 1)..(address & !(page - 1)) + page;
+    // SAFETY: a read and a write of this thread's `errno`, which the interrupted code may be
+    // about to look at.
+    let errno = unsafe { *libc::__errno_location() };
+    let replaced = loop {
+        if put_zeros(&whole) || put_zeros(&part) {
+            break true;
+        }
+        if !give_up_spare() {
+            break false;
+        }
+    };
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+    replaced
+}
+
+fn put_zeros(pages: &Range<usize>) -> bool {
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE | MapFlags::MAP_FIXED;
+    let (Some(start), Some(length)) = (
+        NonZeroUsize::new(pages.start),
+        NonZeroUsize::new(pages.len()),
+    ) else {
+        return false;
+    };
+    // SAFETY: the pages belong to a registered range, whose owner agreed to the
+    // replacement. `mmap` is a plain system call here.
+    unsafe { mmap_anonymous(Some(start), length, access, flags) }.is_ok()
 }
 
 /// Does about a signal that is not ours what would have been done without us.
@@ -405,6 +461,59 @@ mod tests {
         ] {
             info.si_code = code;
             assert_eq!(Cause::of(&info), cause, "{code}");
+        }
+    }
+
+    /// In a process of its own, because the others here need to map something.
+    #[test]
+    fn a_process_with_no_mapping_left_survives_a_fault() {
+        const ALONE: &str = "POSIX_IPC_TEST_WITHOUT_MAPPINGS";
+        if std::env::var_os(ALONE).is_some() {
+            return fault_without_mappings();
+        }
+        let this = "sys::sigbus::tests::a_process_with_no_mapping_left_survives_a_fault";
+        let alone = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", this, "--test-threads=1"])
+            .env(ALONE, "")
+            .output()
+            .unwrap();
+        assert!(alone.status.success(), "{alone:?}");
+    }
+
+    fn fault_without_mappings() {
+        use crate::sys::TRUNCATED;
+        use crate::sys::shared_memory::{self, SharedMemory};
+        let page = page_size();
+        let objects = [(); 3].map(|()| {
+            let name = format!("/posix-ipc.sigbus.{:016x}", rand::random::<u64>());
+            let peer = SharedMemory::create(&name, 0o600, 4 * page as u64, |_| {}).unwrap();
+            let mut object = SharedMemory::open(&name, true).unwrap();
+            shared_memory::unlink(&name).unwrap();
+            object.write(0, b"mapped").unwrap();
+            (object, peer)
+        });
+        let mut mapped = Vec::with_capacity(1 << 21);
+        for (mut object, peer) in objects {
+            // Neighbours of different access are not joined.
+            let accesses = [ProtFlags::PROT_NONE, ProtFlags::PROT_READ];
+            let mut accesses = accesses.into_iter().cycle();
+            let length = NonZeroUsize::new(page).unwrap();
+            // SAFETY: new mappings at addresses of the kernel's choice.
+            let map =
+                |access| unsafe { mmap_anonymous(None, length, access, MapFlags::MAP_PRIVATE) };
+            while mapped.len() < mapped.capacity()
+                && let Ok(page) = map(accesses.next().unwrap())
+            {
+                mapped.push(page);
+            }
+            peer.resize(page as u64).unwrap();
+            let written = object.write(2 * page as u64, b"in the midst");
+            // Allocations are possible again.
+            for mapping in mapped.drain(..) {
+                // SAFETY: nobody uses it.
+                unsafe { munmap(mapping, page).unwrap() };
+            }
+            assert_eq!(written, Err(TRUNCATED));
         }
     }
 

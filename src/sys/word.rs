@@ -63,8 +63,8 @@ impl Word {
         self.get().store(value, std::sync::atomic::Ordering::SeqCst);
     }
 
-    /// Where it is mapped. The C library maps a semaphore once in a process; a segment is
-    /// mapped by every guest that has it open.
+    /// Where it is mapped. A semaphore is mapped once in a process, a segment by every
+    /// guest that has it open.
     pub(crate) fn address(&self) -> usize {
         self.get().as_ptr() as usize
     }
@@ -78,7 +78,8 @@ impl Word {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Word::Segment(one), Word::Segment(other)) => one.is_same(other),
-            _ => self.address() == other.address(),
+            (Word::Semaphore(one), Word::Semaphore(other)) => one.identity() == other.identity(),
+            _ => false,
         }
     }
 }

@@ -17,8 +17,8 @@ use tokio::io::unix::AsyncFd;
 /// the first wait, so that a guest which never waits does not pay for it.
 pub(crate) struct PollableQueue {
     parking: Option<Arc<dyn Park>>,
-    readiness: OnceLock<AsyncFd<Arc<MessageQueue>>>,
-    queue: Arc<MessageQueue>,
+    readiness: OnceLock<AsyncFd<MessageQueue>>,
+    queue: MessageQueue,
 }
 
 impl PollableQueue {
@@ -26,7 +26,7 @@ impl PollableQueue {
         Self {
             parking: waits.parking.clone(),
             readiness: OnceLock::new(),
-            queue: queue.into(),
+            queue,
         }
     }
 
@@ -34,12 +34,7 @@ impl PollableQueue {
         &self.queue
     }
 
-    /// For what needs the queue beyond this handle.
-    pub(crate) fn share(&self) -> Arc<MessageQueue> {
-        self.queue.clone()
-    }
-
-    fn readiness(&self) -> sys::Result<&AsyncFd<Arc<MessageQueue>>> {
+    fn readiness(&self) -> sys::Result<&AsyncFd<MessageQueue>> {
         if self.readiness.get().is_none() {
             let readiness = sys::message_queue::readiness(self.queue.clone()).map_err(errno)?;
             let _ = self.readiness.set(readiness);
@@ -77,7 +72,7 @@ impl PollableQueue {
 
 /// Whether a queue has a message or room for one, or the next call on it fails.
 fn is_ready(
-    queue: &Arc<MessageQueue>,
+    queue: &MessageQueue,
     interest: Interest,
 ) -> impl Fn() -> bool + Clone + Send + Unpin + use<> {
     let queue = queue.clone();
@@ -175,7 +170,7 @@ pub(crate) async fn notified(registration: &Arc<Registration>) {
 }
 
 async fn parked<T>(
-    readiness: &AsyncFd<Arc<MessageQueue>>,
+    readiness: &AsyncFd<MessageQueue>,
     interest: Interest,
     mut attempt: impl FnMut() -> sys::Result<T>,
 ) -> sys::Result<T> {

@@ -22,7 +22,7 @@ fn check(mut command: Command, outcomes: &[&str], log: &[&[&str]]) {
     }
 }
 
-fn limited(command: &mut Command, resource: libc::__rlimit_resource_t, most: u64) {
+pub(super) fn limited(command: &mut Command, resource: libc::__rlimit_resource_t, most: u64) {
     let limit = libc::rlimit {
         rlim_cur: most,
         rlim_max: most,

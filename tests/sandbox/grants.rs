@@ -3,6 +3,7 @@
 use crate::support::language::Line;
 use crate::support::{Ended, Folder, Names, Native, Running, ask, exists, guest, run};
 use std::collections::BTreeSet;
+use std::os::unix::fs::DirEntryExt;
 use std::path::Path;
 
 // ---- every right and every operation -----------------------------------------------
@@ -1024,11 +1025,20 @@ fn a_private_namespace_is_invisible_and_gone_at_the_end() {
         };
         names.filter(of_object).count()
     };
-    // Nobody can know the names, but a process that has a semaphore open shows them.
+    // Nobody can know the names, but a process that has a semaphore open shows which file
+    // it is.
     let prefix = |pid: u32| {
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-        let (_, name) = maps
-            .split_once("/dev/shm/sem.")
+        let mapped: Vec<u64> = maps
+            .lines()
+            .filter(|line| line.contains("/dev/shm/"))
+            .filter_map(|line| line.split_ascii_whitespace().nth(4)?.parse().ok())
+            .collect();
+        let name = std::fs::read_dir("/dev/shm")
+            .unwrap()
+            .filter_map(Result::ok)
+            .filter(|file| mapped.contains(&file.ino()))
+            .find_map(|file| Some(file.file_name().to_str()?.strip_prefix("sem.")?.to_owned()))
             .expect("a semaphore is open");
         let end = name
             .find("posix-ipc-test")

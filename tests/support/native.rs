@@ -331,8 +331,11 @@ impl Segment {
         }
         let mapping = Mapping::new(self, offset, data.len(), true)?;
         // SAFETY: inside of the mapping, at least as far as it goes; the process that
-        // does it may die of it.
+        // does it may die of it. What a copy that dies has written depends on the
+        // processor, so the byte that kills it comes first.
         mapping.try_out(|start| unsafe {
+            let last = data.len() - 1;
+            start.add(last).write_volatile(data[last]);
             ptr::copy_nonoverlapping(data.as_ptr(), start, data.len());
             0
         })?;

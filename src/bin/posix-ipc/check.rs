@@ -44,9 +44,11 @@ impl Args {
 
         let mut lines = vec![format!("{} imports", self.guest.display())];
         for (interface, functions) in &imports {
-            lines.push(format!("  {interface}"));
+            // The guest has chosen these names, line breaks among them.
+            lines.push(format!("  {}", interface.escape_debug()));
             if interface.starts_with("posix:ipc/") {
-                lines.extend(functions.iter().map(|function| format!("      {function}")));
+                let functions = functions.iter().map(|name| name.escape_debug());
+                lines.extend(functions.map(|function| format!("      {function}")));
             }
         }
         lines.push("grants".into());
@@ -57,7 +59,7 @@ impl Args {
             Some(problem) => format!("cannot be run: {problem}\n"),
             None => "can be run\n".into(),
         });
-        output::write(&lines.join("\n"))?;
+        output::write(&output::visible(&lines.join("\n")))?;
         Ok(if problem.is_some() {
             ExitCode::FAILURE
         } else {
@@ -144,7 +146,7 @@ fn problem(
     linker: &Linker<guest::Guest>,
 ) -> Option<String> {
     if let Err(error) = linker.instantiate_pre(component) {
-        return Some(format!("{error:#}"));
+        return Some(format!("{error:#}").replace('\n', "\\n"));
     }
     let ty = component.component_type();
     let runs = ty

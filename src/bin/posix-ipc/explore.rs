@@ -4,6 +4,7 @@ mod replay;
 mod report;
 
 use crate::cache;
+use crate::guest::link_options;
 use crate::runtime::Program;
 use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
@@ -173,7 +174,7 @@ impl Setting {
     fn lab(&self) -> Result<Lab> {
         let failed = |error: wasmtime::Error| anyhow!("{error:#}");
         let engine = Lab::engine().map_err(failed)?;
-        let mut lab = Lab::new(&engine).map_err(failed)?;
+        let mut lab = Lab::new(&engine);
         lab.most_steps(self.steps);
         lab.preempt(self.preempt);
         for (number, guest) in self.guests.iter().enumerate() {
@@ -199,14 +200,19 @@ impl Setting {
             if let Some(script) = program.script() {
                 script.may_read_folder()?;
             }
-            lab.add(format!("{number}:{name}"), &component, move |wasi| {
-                wasi.args(&arguments);
-                if let Some(folder) = &folder {
-                    wasi.initial_cwd(folder);
-                    wasi.preopened_dir(folder, folder, FsPerms::ReadOnly)?;
-                }
-                Ok(())
-            })
+            lab.add(
+                format!("{number}:{name}"),
+                &component,
+                &link_options(&component),
+                move |wasi| {
+                    wasi.args(&arguments);
+                    if let Some(folder) = &folder {
+                        wasi.initial_cwd(folder);
+                        wasi.preopened_dir(folder, folder, FsPerms::ReadOnly)?;
+                    }
+                    Ok(())
+                },
+            )
             .map_err(|error| {
                 let shown = guest.display();
                 anyhow!(

@@ -41,17 +41,22 @@ impl WasiView for Guest {
     }
 }
 
-/// Everything that this guest may import. With the interface `direct`, each component of a
-/// guest can use the handles of the others. So only a guest gets it that has one memory,
-/// which all its components share anyway.
+/// Everything that this guest may import.
 pub fn linker(engine: &Engine, guest: &Component) -> Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    let mut options = LinkOptions::default();
-    options.direct(has_one_memory(guest));
+    let options = link_options(guest);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)
         .and_then(|()| wasmtime_posix_ipc::add_to_linker(&mut linker, &options))
         .map_err(|error| anyhow!("{error:#}"))?;
     Ok(linker)
+}
+
+/// With the interface `direct`, each component of a guest can use the handles of the others.
+/// So only a guest gets it that has one memory, which all its components share anyway.
+pub fn link_options(guest: &Component) -> LinkOptions {
+    let mut options = LinkOptions::default();
+    options.direct(has_one_memory(guest));
+    options
 }
 
 fn has_one_memory(guest: &Component) -> bool {

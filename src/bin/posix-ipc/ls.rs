@@ -328,7 +328,8 @@ fn json(objects: &[(Kind, Object)], holders: &Holders) -> Result<String> {
         .iter()
         .map(|(kind, object)| Row::new(*kind, object, holders));
     let rows: Vec<Row<'_>> = rows.collect();
-    Ok(serde_json::to_string_pretty(&rows)? + "\n")
+    let text = serde_json::to_string_pretty(&rows)? + "\n";
+    Ok(output::escape_json(&text))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod recorder;
 mod rm;
 mod run;
 mod runtime;
+mod supervise;
 mod wit;
 
 use clap::{Parser, Subcommand};
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
         Command::Wit(args) => args.run(),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("posix-ipc: {error:#}");
+        output::tell(&format!("posix-ipc: {error:#}\n"));
         ExitCode::FAILURE
     })
 }

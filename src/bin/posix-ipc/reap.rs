@@ -79,6 +79,10 @@ fn in_words(leftover: &Leftover, dry_run: bool) -> String {
         Reaped::GivenBack(count) => {
             format!("{kind}:{name}: {would}given back {count} times; {guest} held it")
         }
+        Reaped::Elsewhere => format!(
+            "{kind}:{name}: left alone, because it is in another namespace, as that of a \
+             container; `posix-ipc reap` there cleans it up"
+        ),
         _ => format!(
             "{kind}:{name}: left alone: it could not be read or changed; the next run tries again"
         ),

@@ -6,12 +6,12 @@ use crate::manifest::parse_duration;
 use crate::options::{Audit, GrantOptions, QuotaOptions, WasiOptions};
 use crate::recorder::GrantRecorder;
 use crate::runtime::Program;
-use crate::{cache, engine, guest, reap};
+use crate::supervise::{TimeLimits, supervise};
+use crate::{cache, engine, guest, output, reap};
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use wasmtime::Store;
 use wasmtime_posix_ipc::ledger::LedgerDir;
 use wasmtime_posix_ipc::mappings::Mappings;
@@ -84,32 +84,43 @@ impl Args {
             .wasi
             .context(&name, program.script(), &self.arguments)?;
         let (engine, mappings) = engine::new(policy.maps())?;
-        let ipc = policy.context(&name, audit, &host(mappings))?;
-        let component = cache::load(&engine, program.component())?;
-        let command = guest::linker(&engine, &component)?
-            .instantiate_pre(&component)
-            .and_then(CommandPre::new)
-            .map_err(|error| {
-                let guest = program.component().display();
-                anyhow!("{guest} does not fit this host: {error:#}; see `posix-ipc check {guest}`")
-            })?;
-        engine::start_ticking(&engine)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start")?;
-        let mut store = Store::new(&engine, Guest::new(ipc, wasi));
-        limit_store(&mut store);
-        let end = runtime.block_on(supervise(command, store, self.timeout))?;
-        // A thread of the runtime may sit in a read of standard input for ever.
-        runtime.shutdown_background();
+        let host = host(mappings);
+        let ipc = policy.context(&name, audit, &host)?;
+        let limits = TimeLimits {
+            // A runtime of scripts is no guest's: it takes the time that it takes.
+            compile: self.timeout.filter(|_| program.script().is_none()),
+            run: self.timeout,
+        };
+        let end = supervise(limits, &host, move |supervisor| {
+            let component = cache::load(&engine, program.component())?;
+            let command = guest::linker(&engine, &component)?
+                .instantiate_pre(&component)
+                .and_then(CommandPre::new)
+                .map_err(|error| {
+                    let guest = program.component().display();
+                    anyhow!(
+                        "{guest} does not fit this host: {error:#}; see `posix-ipc check {guest}`"
+                    )
+                })?;
+            engine::start_ticking(&engine)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start")?;
+            let mut store = Store::new(&engine, Guest::new(ipc, wasi));
+            limit_store(&mut store);
+            let end = runtime.block_on(supervisor.until_stopped(execute(command, store)));
+            // A thread of the runtime may sit in a read of standard input for ever.
+            runtime.shutdown_background();
+            Ok(end)
+        })?;
         if let Some(reason) = end.reason() {
-            eprintln!("posix-ipc: {}: {reason}", self.guest.display());
+            output::tell(&format!("posix-ipc: {}: {reason}\n", self.guest.display()));
         }
         if let Some(recorder) = recorder {
-            eprint!("{}", recorder.in_words(&name));
+            output::tell(&recorder.in_words(&name));
             if !matches!(end, End::Exit(0)) {
-                eprintln!("posix-ipc: the guest did not succeed, so it may need more");
+                output::tell("posix-ipc: the guest did not succeed, so it may need more\n");
             }
         }
         Ok(end.exit_code())
@@ -150,56 +161,6 @@ fn host(mappings: Option<Mappings>) -> IpcHost {
     host.build()
 }
 
-/// Runs the guest until it ends or something ends it. When this returns, the
-/// guest's store is gone, and with it all that the guest held and created.
-async fn supervise(
-    command: CommandPre<Guest>,
-    store: Store<Guest>,
-    timeout: Option<Duration>,
-) -> Result<End> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut quit = signal(SignalKind::quit())?;
-    let hangup = hangup()?;
-    let elapsed = async {
-        match timeout {
-            Some(limit) => tokio::time::sleep(limit).await,
-            None => std::future::pending().await,
-        }
-    };
-    Ok(tokio::select! {
-        end = execute(command, store) => end,
-        () = elapsed => End::TimedOut(timeout.unwrap_or_default()),
-        _ = interrupt.recv() => End::Signal("interrupted", libc::SIGINT),
-        _ = terminate.recv() => End::Signal("terminated", libc::SIGTERM),
-        _ = quit.recv() => End::Signal("told to quit", libc::SIGQUIT),
-        () = hangup => End::Signal("its terminal was closed", libc::SIGHUP),
-    })
-}
-
-/// The end of the terminal. Whoever started this with the signal ignored, as `nohup` does,
-/// means it to go on.
-fn hangup() -> Result<impl Future<Output = ()>> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let ignored = status.lines().find_map(|line| {
-        let bits = line.strip_prefix("SigIgn:")?.trim();
-        u64::from_str_radix(bits, 16).ok()
-    });
-    let is_ignored = ignored.unwrap_or(0) & 1 << (libc::SIGHUP - 1) != 0;
-    let stream = match is_ignored {
-        true => None,
-        false => Some(signal(SignalKind::hangup())?),
-    };
-    Ok(async move {
-        match stream {
-            Some(mut stream) => {
-                stream.recv().await;
-            }
-            None => std::future::pending().await,
-        }
-    })
-}
-
 async fn execute(command: CommandPre<Guest>, mut store: Store<Guest>) -> End {
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
@@ -215,10 +176,12 @@ async fn execute(command: CommandPre<Guest>, mut store: Store<Guest>) -> End {
 }
 
 /// How a guest ended.
-enum End {
+pub enum End {
     Exit(i32),
     Trap(wasmtime::Error),
     Unrecorded(String),
+    /// While it was compiled.
+    NeverStarted(Duration),
     TimedOut(Duration),
     Signal(&'static str, i32),
 }
@@ -240,6 +203,10 @@ impl End {
             Self::Exit(_) => None,
             Self::Trap(error) => Some(format!("the guest trapped: {error:?}")),
             Self::Unrecorded(why) => Some(format!("ended: {why}")),
+            Self::NeverStarted(limit) => Some(format!(
+                "it could not be compiled within {limit:?} (--timeout); without a limit, \
+                 `posix-ipc check` compiles it and keeps the result"
+            )),
             Self::TimedOut(limit) => Some(format!("ended after {limit:?} (--timeout)")),
             Self::Signal(what, _) => Some((*what).into()),
         }
@@ -251,7 +218,7 @@ impl End {
             Self::Exit(code) => ExitCode::from(*code as u8),
             Self::Trap(_) => ExitCode::from(134),
             Self::Unrecorded(_) => ExitCode::FAILURE,
-            Self::TimedOut(_) => ExitCode::from(124),
+            Self::NeverStarted(_) | Self::TimedOut(_) => ExitCode::from(124),
             Self::Signal(_, number) => ExitCode::from(128 + *number as u8),
         }
     }

@@ -125,8 +125,15 @@ impl Script {
     /// Whether the script may read its folder unasked. Not where that gives it much more
     /// than whoever put it there has in mind: the keys and passwords of a home.
     pub fn may_read_folder(&self) -> Result<()> {
-        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-        if home.is_some_and(|home| home.starts_with(&self.folder)) {
+        // The variable may say anything; what the system knows of the user is a home too.
+        let user = nix::unistd::User::from_uid(nix::unistd::getuid());
+        let homes = [
+            std::env::home_dir(),
+            user.ok().flatten().map(|user| user.dir),
+        ];
+        let homes = homes.into_iter().flatten();
+        let mut homes = homes.filter_map(|home| home.canonicalize().ok());
+        if homes.any(|home| home != Path::new("/") && home.starts_with(&self.folder)) {
             bail!(
                 "a script can read its folder, and that of {} has your home folder in it or is it; \
                  put it into a folder of its own, or allow the folder by --dir {}",

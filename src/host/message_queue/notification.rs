@@ -58,7 +58,7 @@ impl IpcCtxView<'_> {
         let handle = self.ctx.reserve(Resource::Handles, 1)?;
         let permit = queue.permit.clone();
         let queue_open_charge = queue.open_charge.clone();
-        let raw = Registration::new(queue.raw.share())?.into();
+        let raw = Registration::new(queue.raw.get().clone())?.into();
         Ok(self.table.push(Notification {
             raw,
             permit,

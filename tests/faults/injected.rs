@@ -1,0 +1,113 @@
+//! The n-th call of each kind fails, for every n and every error.
+
+use super::calls::{FAULTS, count};
+use super::scenario::Scenario;
+use crate::support::{Running, guest, strace};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+
+/// How many are tried where nobody asks for all.
+const SAMPLE: usize = 40;
+
+/// Where what the host is made of ends the process over a failure, which no guest brings
+/// about: before there is one, or by errors that the kernel does not give there. Nothing
+/// is left then either.
+const ABORTS: [(&str, &str); 6] = [
+    // The loader, and the C library over a wrong answer of a futex.
+    ("mmap", ""),
+    (
+        "futex",
+        "The futex facility returned an unexpected error code",
+    ),
+    // The alternative stacks of a thread that starts.
+    ("mmap", "stack_overflow.rs"),
+    ("mprotect", "stack"),
+    // The addresses of a memory that is gone.
+    ("munmap", "munmap failed"),
+    // Tokio's own eventfd, which is written to without waiting.
+    ("write", "failed to wake I/O driver"),
+];
+
+struct Fault {
+    call: &'static str,
+    error: &'static str,
+    when: usize,
+}
+
+#[test]
+fn a_system_call_fails() {
+    let (Some(probe), Some(strace)) = (guest("probe"), strace()) else {
+        return;
+    };
+    let counts = count(&strace, &probe);
+    let all: Vec<Fault> = FAULTS
+        .iter()
+        .flat_map(|&(call, errors)| {
+            let count = counts.get(call).copied().unwrap_or(0);
+            errors
+                .iter()
+                .flat_map(move |&error| (1..=count).map(move |when| Fault { call, error, when }))
+        })
+        .collect();
+    let every = std::env::var_os("POSIX_IPC_FAULTS").is_some_and(|value| value == "all");
+    let step = if every { 1 } else { all.len() / SAMPLE + 1 };
+    // Another sample each time.
+    let first = rand::random_range(0..step);
+    let faults = Mutex::new(all.iter().skip(first).step_by(step));
+    let outcome = Mutex::new((0, BTreeMap::<String, usize>::new()));
+    let next = || faults.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(fault) = next() {
+                    let problem = problem(&strace, &probe, fault);
+                    let mut outcome = outcome.lock().unwrap();
+                    outcome.0 += 1;
+                    if let Some(problem) = problem {
+                        let Fault { call, error, when } = fault;
+                        println!("{call} {when} {error}: {problem}");
+                        *outcome.1.entry(format!("{call} {error}")).or_default() += 1;
+                    }
+                }
+            });
+        }
+    });
+    let (done, problems) = outcome.into_inner().unwrap();
+    println!(
+        "{done} of {} failures of system calls were tried",
+        all.len()
+    );
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+fn problem(strace: &Path, probe: &Path, fault: &Fault) -> Option<String> {
+    let Fault { call, error, when } = fault;
+    let mut scenario = Scenario::new(probe);
+    let trace = format!("trace=?{call}");
+    let inject = format!("inject=?{call}:error={error}:when={when}");
+    let log = scenario.path("log");
+    let options = ["--seccomp-bpf", "-o", &log, "-e", &trace, "-e", &inject];
+    // Whoever hangs fails the test there.
+    let ended = Running::start(&mut scenario.host(strace, &options)).end();
+    // A guest in Rust panics when it cannot write, and says so as its only thread.
+    let panics = |line: &str| line.contains("panicked") && !line.contains("(1) panicked");
+    let ends_badly =
+        ended.code.is_none_or(|code| matches!(code, 101 | 124)) || ended.stderr.lines().any(panics);
+    let is_known = |(of, words): &(&str, &str)| {
+        of == call
+            && match words.is_empty() {
+                true => ended.stderr.is_empty() && ended.stdout.is_empty(),
+                false => ended.stderr.contains(words),
+            }
+    };
+    let out_of_memory = ended.stderr.contains("memory allocation");
+    if ends_badly && !out_of_memory && !ABORTS.iter().any(is_known) {
+        return Some(format!("it ended with {:?}: {}", ended.code, ended.stderr));
+    }
+    let told = |line: &str| line.starts_with("ok") || line.starts_with("error ");
+    if let Some(other) = ended.stdout.lines().find(|line| !told(line)) {
+        return Some(format!("the guest was told {other:?}"));
+    }
+    scenario.problem(None)
+}
