@@ -97,6 +97,13 @@ impl Name {
         })
     }
 
+    /// A name that nobody else has.
+    #[cfg(test)]
+    pub(crate) fn unique(kind: Kind) -> Self {
+        let name = format!("/posix-ipc.test.{:016x}", rand::random::<u64>());
+        Self::new(kind, &name).unwrap()
+    }
+
     /// The kind of object that this is a name of.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -52,17 +52,17 @@ pub fn unlink(name: &Name) -> io::Result<()> {
 
 pub(crate) fn remove(name: &Name) -> sys::Result<()> {
     match name.kind() {
-        Kind::Semaphore => semaphore::unlink(name.as_str()),
-        Kind::SharedMemory => shared_memory::unlink(name.as_str()),
-        Kind::MessageQueue => message_queue::unlink(name.as_str()),
+        Kind::Semaphore => semaphore::unlink(name),
+        Kind::SharedMemory => shared_memory::unlink(name),
+        Kind::MessageQueue => message_queue::unlink(name),
     }
 }
 
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &Name) -> sys::Result<Identity> {
     match name.kind() {
-        Kind::Semaphore => semaphore::identify(name.as_str()),
-        Kind::SharedMemory => shared_memory::identify(name.as_str()),
-        Kind::MessageQueue => message_queue::identify(name.as_str()),
+        Kind::Semaphore => semaphore::identify(name),
+        Kind::SharedMemory => shared_memory::identify(name),
+        Kind::MessageQueue => message_queue::identify(name),
     }
 }

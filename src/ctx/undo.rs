@@ -140,14 +140,14 @@ impl Drop for Undo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random;
+    use crate::name::{Kind, Name};
     use crate::sys::semaphore::unlink;
 
     /// A peer can post a semaphore two thousand million times. To give back so many
     /// tokens would take minutes, and a ledger takes them for damage.
     #[test]
     fn a_guest_holds_no_more_than_can_be_given_back_at_once() {
-        let name = format!("/posix-ipc-test-{}", random::word(16));
+        let name = Name::unique(Kind::Semaphore);
         let value = MOST_HELD + 3;
         let semaphore = Semaphore::create(&name, 0o600, value, |_| {}).unwrap();
         let semaphore = Arc::new(semaphore);

@@ -71,6 +71,7 @@ mod tests {
     use crate::host::bindings::posix::ipc::message_queue::HostQueue;
     use crate::host::bindings::posix::ipc::shared_memory::HostSegment;
     use crate::host::bindings::posix::ipc::types::{Access, OpenFlags};
+    use crate::name::{Kind, Name};
     use wasmtime::component::ResourceTable;
 
     fn guest(ctx: crate::IpcCtxBuilder) -> (IpcCtx, ResourceTable) {
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_number_grants_nothing() {
-        let name = format!("/posix-ipc.direct.{:016x}", rand::random::<u64>());
+        let name = Name::unique(Kind::Semaphore);
         let object = crate::sys::semaphore::Semaphore::create(&name, 0o600, 1, |_| {}).unwrap();
         let grant = |access| Grants::parse([format!("sem:{name}::/gate,{access}")]).unwrap();
         for (access, waits) in [("wait", true), ("post", false)] {

@@ -451,7 +451,7 @@ impl Opening for OpenQueue {
     }
 
     fn open(&self, name: &Name) -> sys::Result<MessageQueue> {
-        MessageQueue::open(name.as_str(), direction(self.access))
+        MessageQueue::open(name, direction(self.access))
     }
 
     fn check_limits(&self, ctx: &IpcCtx, permit: &Permit) -> Result<(), Error> {
@@ -487,7 +487,7 @@ impl Opening for OpenQueue {
 
     fn create(&self, name: &Name, created: impl FnOnce(Identity)) -> sys::Result<MessageQueue> {
         let (direction, size) = (direction(self.access), Some(self.size()));
-        MessageQueue::create(name.as_str(), direction, self.mode, size, created)
+        MessageQueue::create(name, direction, self.mode, size, created)
     }
 
     fn refusal(&self, errno: Errno, creating: bool) -> Refusal {

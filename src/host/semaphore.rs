@@ -231,7 +231,7 @@ impl IpcCtxView<'_> {
         if !sys::word::semaphores_have_words() {
             return Err(ErrorCode::Unsupported.into());
         }
-        let object = semaphore.raw.reopen(semaphore.permit.host_name.as_str())?;
+        let object = semaphore.raw.reopen(&semaphore.permit.host_name)?;
         let part = Part {
             object: Arc::new(object),
             offset: 0,
@@ -317,7 +317,7 @@ impl Opening for OpenSemaphore {
     }
 
     fn open(&self, name: &Name) -> sys::Result<Self::Raw> {
-        Self::Raw::open(name.as_str())
+        Self::Raw::open(name)
     }
 
     fn check_limits(&self, _: &IpcCtx, _: &Permit) -> Result<(), Error> {
@@ -329,7 +329,7 @@ impl Opening for OpenSemaphore {
     }
 
     fn create(&self, name: &Name, created: impl FnOnce(Identity)) -> sys::Result<Self::Raw> {
-        Self::Raw::create(name.as_str(), self.mode, self.value, created)
+        Self::Raw::create(name, self.mode, self.value, created)
     }
 
     fn identity(raw: &Self::Raw) -> sys::Result<Identity> {

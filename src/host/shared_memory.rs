@@ -485,7 +485,7 @@ impl Opening for OpenSegment {
     }
 
     fn open(&self, name: &Name) -> sys::Result<SharedMemory> {
-        SharedMemory::open(name.as_str(), self.writes())
+        SharedMemory::open(name, self.writes())
     }
 
     fn check_limits(&self, ctx: &IpcCtx, permit: &Permit) -> Result<(), Error> {
@@ -497,7 +497,7 @@ impl Opening for OpenSegment {
     }
 
     fn create(&self, name: &Name, created: impl FnOnce(Identity)) -> sys::Result<SharedMemory> {
-        SharedMemory::create(name.as_str(), self.mode, self.size.unwrap_or(0), created)
+        SharedMemory::create(name, self.mode, self.size.unwrap_or(0), created)
     }
 
     fn identity(raw: &SharedMemory) -> sys::Result<Identity> {

@@ -267,7 +267,7 @@ fn is_leftover(record: &Record) -> bool {
 fn target(record: &Record) -> Result<Option<Identity>, Errno> {
     let now = match record.role {
         Role::Free | Role::Open => return Ok(None),
-        Role::Creating => message_queue::identify_unfinished(record.name.as_str()),
+        Role::Creating => message_queue::identify_unfinished(&record.name),
         Role::Created | Role::Undo => {
             objects::identify(&record.name).map(|now| (now == record.identity).then_some(now))
         }
@@ -302,7 +302,7 @@ fn give_back(
     record: &Record,
     count: u32,
 ) -> Result<(), Errno> {
-    let semaphore = Semaphore::open(record.name.as_str())?;
+    let semaphore = Semaphore::open(&record.name)?;
     if semaphore.identity() != record.identity {
         return Ok(());
     }

@@ -10,6 +10,7 @@ use super::message_queue::{
     DIRECTORY as QUEUE_DIRECTORY, Direction, FILE_SYSTEM as QUEUE_FILE_SYSTEM, MessageQueue,
 };
 use super::{Errno, Identity, Result as SysResult, file_type, private_mount};
+use crate::name::{Kind, Name};
 use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat as Stat, Mode, SFlag, fstat, fstatat};
@@ -262,7 +263,7 @@ fn mount_privately() -> SysResult<Dir> {
 /// it. That changes nothing about the queue.
 fn read_queue(file: &CStr, stat: &Stat) -> SysResult<Content> {
     let name = file.to_str().map_err(|_| Errno::EILSEQ)?;
-    let name = format!("/{name}");
+    let name = Name::new(Kind::MessageQueue, &format!("/{name}")).map_err(|_| Errno::EILSEQ)?;
     let queue = match MessageQueue::open(&name, Direction::Receive) {
         Err(Errno::EACCES) => MessageQueue::open(&name, Direction::Send)?,
         queue => queue?,
@@ -334,25 +335,24 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// A name that nobody else has.
-    fn unique() -> String {
-        format!("/posix-ipc.listing.{:016x}", rand::random::<u64>())
-    }
-
-    fn find(listed: Result<Vec<Object>, ListError>, name: &str) -> Option<Object> {
+    fn find(listed: Result<Vec<Object>, ListError>, name: &Name) -> Option<Object> {
         listed
             .unwrap()
             .into_iter()
-            .find(|object| object.name == name)
+            .find(|object| object.name == name.as_str())
     }
 
     #[test]
     fn a_semaphore_is_listed_with_its_value() {
-        let name = unique();
+        let name = Name::unique(Kind::Semaphore);
         let semaphore = Semaphore::create(&name, 0o640, 7, |_| {}).unwrap();
         semaphore.try_acquire().unwrap();
         let object = find(semaphores(), &name);
-        let memory = find(shared_memory(), &name.replacen('/', "/sem.", 1));
+        let memory = format!("/sem.{}", name.stem());
+        let memory = shared_memory()
+            .unwrap()
+            .into_iter()
+            .find(|o| o.name == memory);
         semaphore::unlink(&name).unwrap();
 
         let object = object.unwrap();
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn shared_memory_is_listed_with_its_size() {
-        let name = unique();
+        let name = Name::unique(Kind::SharedMemory);
         let memory = SharedMemory::create(&name, 0o600, 0, |_| {}).unwrap();
         memory.resize(12345).unwrap();
         let object = find(shared_memory(), &name);
@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_queue_is_listed_with_its_size_and_fill() {
-        let name = unique();
+        let name = Name::unique(Kind::MessageQueue);
         let size = QueueSize {
             max_messages: 3,
             max_message_size: 16,
@@ -412,8 +412,8 @@ mod tests {
     #[test]
     fn a_file_that_is_no_semaphore_is_listed_as_that() {
         for content in [&b""[..], &[0; 31], &[0; 4096]] {
-            let name = unique();
-            let path = format!("{MEMORY_DIRECTORY}/sem.{}", &name[1..]);
+            let name = Name::unique(Kind::Semaphore);
+            let path = format!("{MEMORY_DIRECTORY}/sem.{}", name.stem());
             fs::write(&path, content).unwrap();
             let object = find(semaphores(), &name);
             fs::remove_file(&path).unwrap();
@@ -427,9 +427,9 @@ mod tests {
 
     #[test]
     fn what_is_no_regular_file_is_no_object() {
-        let name = unique();
+        let name = Name::unique(Kind::Semaphore);
         let path = format!("{MEMORY_DIRECTORY}{name}");
-        let other = format!("{MEMORY_DIRECTORY}/sem.{}", &name[1..]);
+        let other = format!("{MEMORY_DIRECTORY}/sem.{}", name.stem());
         fs::create_dir(&path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &other).unwrap();
         let listed = (find(shared_memory(), &name), find(semaphores(), &name));

@@ -6,6 +6,7 @@
 //! identity can be written down before anybody can reach it.
 
 use super::{Errno, Identity, Result, file_type, mode, permissions};
+use crate::name::Name;
 use crate::random;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
@@ -91,25 +92,13 @@ fn has_descriptors() -> bool {
 }
 
 /// The path of a segment.
-pub(super) fn segment(name: &str) -> Result<String> {
-    Ok(format!("{DIRECTORY}/{}", file_name(name)?))
+pub(super) fn segment(name: &Name) -> String {
+    format!("{DIRECTORY}/{}", name.stem())
 }
 
 /// The path of a semaphore.
-pub(super) fn semaphore(name: &str) -> Result<String> {
-    Ok(format!(
-        "{DIRECTORY}/{SEMAPHORE_PREFIX}{}",
-        file_name(name)?
-    ))
-}
-
-/// How the file of an object is called: never a path to somewhere else.
-fn file_name(name: &str) -> Result<&str> {
-    match name.trim_start_matches('/') {
-        "" | "." | ".." => Err(Errno::EINVAL),
-        file if file.contains('/') => Err(Errno::EINVAL),
-        file => Ok(file),
-    }
+pub(super) fn semaphore(name: &Name) -> String {
+    format!("{DIRECTORY}/{SEMAPHORE_PREFIX}{}", name.stem())
 }
 
 /// Opens what is there. It follows no link that somebody has planted, does not get stuck

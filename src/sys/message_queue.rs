@@ -4,6 +4,7 @@
 
 use super::queue_fd::QueueFd;
 use super::{Errno, Identity, Result, mode, permissions, retry_on_intr};
+use crate::name::Name;
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_getattr, mq_open, mq_receive, mq_send, mq_unlink};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
 use nix::sys::statfs::{FsType, statfs};
@@ -42,8 +43,8 @@ pub(crate) struct Attributes {
 
 impl MessageQueue {
     /// Opens an existing queue.
-    pub(crate) fn open(name: &str, direction: Direction) -> Result<Self> {
-        mq_open(name, flags(direction), Mode::empty(), None).map(Self::from)
+    pub(crate) fn open(name: &Name, direction: Direction) -> Result<Self> {
+        mq_open(name.as_c_str(), flags(direction), Mode::empty(), None).map(Self::from)
     }
 
     /// Creates a queue that must not exist; without a size it has the system's
@@ -52,7 +53,7 @@ impl MessageQueue {
     /// A queue cannot be made without a name. So that one is recognised which was
     /// made a moment before its maker died, it has a mark until `created` returns.
     pub(crate) fn create(
-        name: &str,
+        name: &Name,
         direction: Direction,
         bits: u32,
         size: Option<QueueSize>,
@@ -62,7 +63,12 @@ impl MessageQueue {
         let marked = mode(bits & 0o777) | UNFINISHED;
         let attributes = size
             .map(|size| MqAttr::new(0, size.max_messages.into(), size.max_message_size.into(), 0));
-        let this = Self::from(mq_open(name, flags, marked, attributes.as_ref())?);
+        let this = Self::from(mq_open(
+            name.as_c_str(),
+            flags,
+            marked,
+            attributes.as_ref(),
+        )?);
         let finished = this.stat().and_then(|stat| {
             created(Identity::of(&stat));
             // What the umask has left of the mode.
@@ -174,18 +180,18 @@ pub(crate) fn readiness(queue: MessageQueue) -> std::io::Result<AsyncFd<MessageQ
 }
 
 /// `mq_unlink`.
-pub(crate) fn unlink(name: &str) -> Result<()> {
-    mq_unlink(name)
+pub(crate) fn unlink(name: &Name) -> Result<()> {
+    mq_unlink(name.as_c_str())
 }
 
 /// The object that a name leads to now.
-pub(crate) fn identify(name: &str) -> Result<Identity> {
+pub(crate) fn identify(name: &Name) -> Result<Identity> {
     inspect(name).map(|stat| Identity::of(&stat))
 }
 
 /// The object that a name leads to now, if its maker has not finished it: see
 /// [`MessageQueue::create`]. Only this user's queues count.
-pub(crate) fn identify_unfinished(name: &str) -> Result<Option<Identity>> {
+pub(crate) fn identify_unfinished(name: &Name) -> Result<Option<Identity>> {
     let stat = inspect(name)?;
     let ours = stat.st_uid == geteuid().as_raw();
     Ok((ours && stat.st_mode & UNFINISHED.bits() != 0).then(|| Identity::of(&stat)))
@@ -194,7 +200,7 @@ pub(crate) fn identify_unfinished(name: &str) -> Result<Option<Identity>> {
 /// Queues have no directory that is always there, so the queue is opened in whichever
 /// direction its mode allows. One that cannot be opened, as its mode or a lease of a peer
 /// forbids it, can be looked at where the directory is.
-fn inspect(name: &str) -> Result<FileStat> {
+fn inspect(name: &Name) -> Result<FileStat> {
     let opened = MessageQueue::open(name, Direction::Receive).or_else(|errno| match errno {
         Errno::EACCES => MessageQueue::open(name, Direction::Send),
         _ => Err(errno),
@@ -207,9 +213,9 @@ fn inspect(name: &str) -> Result<FileStat> {
     }
 }
 
-fn inspect_file(name: &str) -> Result<FileStat> {
+fn inspect_file(name: &Name) -> Result<FileStat> {
     let is_shown = statfs(DIRECTORY)?.filesystem_type() == FILE_SYSTEM;
-    let file = name.trim_start_matches('/');
+    let file = name.stem();
     match is_shown {
         true => lstat(format!("{DIRECTORY}/{file}").as_str()),
         false => Err(Errno::ENOENT),

@@ -161,10 +161,11 @@ fn notify(queue: &MessageQueue, socket: Option<&OwnedFd>) -> Result<()> {
 mod tests {
     use super::super::message_queue::{self, Direction, QueueSize};
     use super::*;
+    use crate::name::{Kind, Name};
 
     /// Two handles of one queue, as two guests of one host have them.
     fn two() -> (MessageQueue, MessageQueue) {
-        let name = format!("/posix-ipc.notify.{:016x}", rand::random::<u64>());
+        let name = Name::unique(Kind::MessageQueue);
         let size = QueueSize {
             max_messages: 4,
             max_message_size: 8,

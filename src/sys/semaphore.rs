@@ -6,6 +6,7 @@ use super::memory_file::{self, MemoryFile};
 use super::sem_layout::{self, ONE_WAITER};
 use super::sigbus::{self, Guard};
 use super::{Errno, Identity, Result, TRUNCATED, futex, limits, permissions};
+use crate::name::Name;
 use nix::fcntl::OFlag;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::uio::pwrite;
@@ -41,8 +42,8 @@ unsafe impl Sync for Semaphore {}
 impl Semaphore {
     /// Opens an existing semaphore, as `sem_open(name, 0)` does; `Errno::EAGAIN` if a peer
     /// has leased it.
-    pub(crate) fn open(name: &str) -> Result<Self> {
-        let path = memory_file::semaphore(name)?;
+    pub(crate) fn open(name: &Name) -> Result<Self> {
+        let path = memory_file::semaphore(name);
         let (descriptor, stat) = memory_file::open_existing(&path, OFlag::O_RDWR)?;
         // A use of one that is too small would fault.
         if stat.st_size < SIZE as i64 {
@@ -54,12 +55,12 @@ impl Semaphore {
     /// Creates a semaphore that must not exist. `created` is told which object it is
     /// before it has its name.
     pub(crate) fn create(
-        name: &str,
+        name: &Name,
         bits: u32,
         value: u32,
         created: impl FnOnce(Identity),
     ) -> Result<Self> {
-        let path = memory_file::semaphore(name)?;
+        let path = memory_file::semaphore(name);
         let file = MemoryFile::new(bits)?;
         let image = sem_layout::initial(value)?;
         if pwrite(&file.descriptor, &image, 0)? != image.len() {
@@ -104,8 +105,8 @@ impl Semaphore {
 
     /// Opens the file behind the semaphore, which is found by its name: `Errno::ENOENT`
     /// if that is gone or leads to another one by now.
-    pub(crate) fn reopen(&self, name: &str) -> Result<OwnedFd> {
-        let path = memory_file::semaphore(name)?;
+    pub(crate) fn reopen(&self, name: &Name) -> Result<OwnedFd> {
+        let path = memory_file::semaphore(name);
         let (descriptor, stat) = memory_file::open_existing(&path, OFlag::O_RDWR)?;
         match Identity::of(&stat) == self.identity() {
             true => Ok(descriptor),
@@ -303,11 +304,11 @@ pub(super) fn layout_is_known() -> bool {
 }
 
 /// `sem_unlink`.
-pub(crate) fn unlink(name: &str) -> Result<()> {
-    nix::unistd::unlink(memory_file::semaphore(name)?.as_str())
+pub(crate) fn unlink(name: &Name) -> Result<()> {
+    nix::unistd::unlink(memory_file::semaphore(name).as_str())
 }
 
 /// The object that a name leads to now.
-pub(crate) fn identify(name: &str) -> Result<Identity> {
-    memory_file::identify(&memory_file::semaphore(name)?)
+pub(crate) fn identify(name: &Name) -> Result<Identity> {
+    memory_file::identify(&memory_file::semaphore(name))
 }

@@ -8,6 +8,7 @@ pub(crate) use mapping::MappedWord;
 
 use super::memory_file::{self, MemoryFile};
 use super::{Errno, Identity, Result, TRUNCATED, permissions, retry_on_intr};
+use crate::name::Name;
 use mapping::{Mapping, part_to_map};
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use nix::sys::stat::{FileStat, fstat};
@@ -39,13 +40,13 @@ pub(crate) struct SharedMemory {
 
 impl SharedMemory {
     /// Opens an existing object.
-    pub(crate) fn open(name: &str, writable: bool) -> Result<Self> {
+    pub(crate) fn open(name: &Name, writable: bool) -> Result<Self> {
         let direction = if writable {
             OFlag::O_RDWR
         } else {
             OFlag::O_RDONLY
         };
-        let path = memory_file::segment(name)?;
+        let path = memory_file::segment(name);
         let (descriptor, _) = memory_file::open_existing(&path, direction)?;
         Ok(Self::from_file(descriptor, writable))
     }
@@ -53,12 +54,12 @@ impl SharedMemory {
     /// Creates an object that must not exist, open for both directions. `created` is
     /// told which object it is before it has its name.
     pub(crate) fn create(
-        name: &str,
+        name: &Name,
         mode: u32,
         size: u64,
         created: impl FnOnce(Identity),
     ) -> Result<Self> {
-        let path = memory_file::segment(name)?;
+        let path = memory_file::segment(name);
         let file = MemoryFile::new(mode)?;
         let identity = file.identity;
         let this = Self::from_file(
@@ -371,24 +372,25 @@ impl AsFd for SharedMemory {
 }
 
 /// `shm_unlink`.
-pub(crate) fn unlink(name: &str) -> Result<()> {
-    nix::unistd::unlink(memory_file::segment(name)?.as_str())
+pub(crate) fn unlink(name: &Name) -> Result<()> {
+    nix::unistd::unlink(memory_file::segment(name).as_str())
 }
 
 /// The object that a name leads to now.
-pub(crate) fn identify(name: &str) -> Result<Identity> {
-    memory_file::identify(&memory_file::segment(name)?)
+pub(crate) fn identify(name: &Name) -> Result<Identity> {
+    memory_file::identify(&memory_file::segment(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::Kind;
 
     const PAGE: u64 = 4096;
 
     /// Two pages full of ones without a name, and another descriptor of them.
     fn object() -> (SharedMemory, SharedMemory) {
-        let name = format!("/posix-ipc.memory.{:016x}", rand::random::<u64>());
+        let name = Name::unique(Kind::SharedMemory);
         let mut one = SharedMemory::create(&name, 0o600, 2 * PAGE, |_| {}).unwrap();
         let other = SharedMemory::open(&name, true).unwrap();
         unlink(&name).unwrap();
@@ -439,7 +441,7 @@ mod tests {
     #[test]
     fn whoever_may_only_read_gives_an_object_no_page() {
         const PAGES: u64 = 64;
-        let name = format!("/posix-ipc.memory.{:016x}", rand::random::<u64>());
+        let name = Name::unique(Kind::SharedMemory);
         let mut peer = SharedMemory::create(&name, 0o600, PAGES * PAGE, |_| {}).unwrap();
         let mut object = SharedMemory::open(&name, false).unwrap();
         unlink(&name).unwrap();

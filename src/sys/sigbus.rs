@@ -481,11 +481,12 @@ mod tests {
     }
 
     fn fault_without_mappings() {
+        use crate::name::{Kind, Name};
         use crate::sys::TRUNCATED;
         use crate::sys::shared_memory::{self, SharedMemory};
         let page = page_size();
         let objects = [(); 3].map(|()| {
-            let name = format!("/posix-ipc.sigbus.{:016x}", rand::random::<u64>());
+            let name = Name::unique(Kind::SharedMemory);
             let peer = SharedMemory::create(&name, 0o600, 4 * page as u64, |_| {}).unwrap();
             let mut object = SharedMemory::open(&name, true).unwrap();
             shared_memory::unlink(&name).unwrap();

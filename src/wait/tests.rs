@@ -2,6 +2,7 @@
 //! get lost between guests and native waiters.
 
 use super::*;
+use crate::name::{Kind, Name};
 use crate::sys::message_queue::{self, Direction, MessageQueue, QueueSize};
 use crate::sys::semaphore::{self, Semaphore};
 use crate::sys::shared_memory::{self, SharedMemory};
@@ -21,20 +22,16 @@ fn waits(strategy: WaitStrategy) -> Arc<Waits> {
 
 const STRATEGIES: [WaitStrategy; 2] = [WaitStrategy::Reactor, WaitStrategy::Polling];
 
-fn unique() -> String {
-    format!("/posix-ipc.waits.{:016x}", rand::random::<u64>())
-}
-
 /// A semaphore without a name: nothing to clean up.
 fn semaphore(value: u32) -> Arc<Semaphore> {
-    let name = unique();
+    let name = Name::unique(Kind::Semaphore);
     let semaphore = Semaphore::create(&name, 0o600, value, |_| {}).unwrap();
     semaphore::unlink(&name).unwrap();
     semaphore.into()
 }
 
 fn queue() -> PollableQueue {
-    let name = unique();
+    let name = Name::unique(Kind::MessageQueue);
     let size = QueueSize {
         max_messages: 2,
         max_message_size: 4,
@@ -45,7 +42,7 @@ fn queue() -> PollableQueue {
 }
 
 fn segment(size: u64) -> SharedMemory {
-    let name = unique();
+    let name = Name::unique(Kind::SharedMemory);
     let segment = SharedMemory::create(&name, 0o600, size, |_| {}).unwrap();
     shared_memory::unlink(&name).unwrap();
     segment
@@ -339,7 +336,7 @@ fn a_word_wakes_when_it_is_woken_and_when_it_has_changed() {
 
 /// One segment, as so many guests of one host have it open.
 fn opened(guests: usize) -> Vec<SharedMemory> {
-    let name = unique();
+    let name = Name::unique(Kind::SharedMemory);
     let _segment = SharedMemory::create(&name, 0o600, 4096, |_| {}).unwrap();
     let open = || SharedMemory::open(&name, true).unwrap();
     let opened = std::iter::repeat_with(open).take(guests).collect();
@@ -455,9 +452,9 @@ fn assert_errno<T: std::fmt::Debug>(result: sys::Result<T>, errno: Errno) {
 fn a_semaphore_whose_file_is_cut_while_somebody_waits_is_an_error() {
     for strategy in STRATEGIES {
         let waits = waits(strategy);
-        let name = unique();
+        let name = Name::unique(Kind::Semaphore);
         let semaphore = Arc::new(Semaphore::create(&name, 0o600, 0, |_| {}).unwrap());
-        let path = format!("/dev/shm/sem.{}", &name[1..]);
+        let path = format!("/dev/shm/sem.{}", &name.as_str()[1..]);
         let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
         semaphore::unlink(&name).unwrap();
         thread::spawn(move || {

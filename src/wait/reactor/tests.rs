@@ -1,17 +1,14 @@
 //! What the thread makes of what the kernel tells it, without a thread.
 
 use super::*;
+use crate::name::{Kind, Name};
 use crate::sys::semaphore::{self, Semaphore};
 use crate::sys::shared_memory::{self, SharedMemory};
 use std::thread;
 
-fn unique() -> String {
-    format!("/posix-ipc.reactor.{:016x}", rand::random::<u64>())
-}
-
 /// One segment, as so many guests have mapped it.
 fn mapped<const N: usize>() -> [SharedMemory; N] {
-    let name = unique();
+    let name = Name::unique(Kind::SharedMemory);
     let _segment = SharedMemory::create(&name, 0o600, 4096, |_| {}).unwrap();
     let mapped = std::array::from_fn(|_| SharedMemory::open(&name, true).unwrap());
     shared_memory::unlink(&name).unwrap();
@@ -23,7 +20,7 @@ fn word(segment: &mut SharedMemory, offset: u64) -> Word {
 }
 
 fn semaphore() -> Word {
-    let name = unique();
+    let name = Name::unique(Kind::Semaphore);
     let semaphore = Semaphore::create(&name, 0o600, 0, |_| {}).unwrap();
     semaphore::unlink(&name).unwrap();
     Word::Semaphore(Arc::new(semaphore))
