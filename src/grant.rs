@@ -47,7 +47,7 @@
 
 mod builder;
 mod bytes;
-mod denial;
+pub(crate) mod denial;
 mod error;
 mod needs;
 mod options;
@@ -59,7 +59,6 @@ mod text;
 pub use crate::name::{Kind, Name, NameError};
 pub use builder::GrantBuilder;
 pub use bytes::{Bytes, BytesError};
-pub use denial::Denial;
 pub use error::GrantError;
 pub use needs::Needs;
 pub use pattern::Pattern;

@@ -126,7 +126,18 @@ mod wait;
 #[allow(missing_docs)]
 pub mod internals {
     pub use crate::error::Error;
+    pub use crate::grant::denial::Denial;
     pub use crate::host::bindings;
+
+    /// What the log says about a denied call.
+    pub fn denial(
+        grants: &crate::grant::Grants,
+        name: &crate::grant::Name,
+        rights: &[crate::grant::Right],
+        created_by_guest: bool,
+    ) -> Denial {
+        grants.denial(name, rights, created_by_guest)
+    }
 }
 
 pub use component_size::check_component;

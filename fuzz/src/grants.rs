@@ -6,6 +6,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use wasmtime_posix_ipc::grant::{
     Access, Bytes, Grant, GrantError, Grants, Kind, Lifecycle, Name, Right,
 };
+use wasmtime_posix_ipc::internals::denial;
 
 pub fn check(input: &[u8]) {
     if let Ok(text) = std::str::from_utf8(input) {
@@ -101,7 +102,7 @@ fn denied(grant: &Grant, u: &mut Unstructured<'_>) -> Result<()> {
         let found = grants.find(&name);
         found.is_ok_and(|found| found.is_some_and(|found| allows(found.grant)))
     };
-    let denial = grants.denial(&name, &rights, created);
+    let denial = denial(&grants, &name, &rights, created);
     let line = denial.to_string();
     assert!(!line.contains(char::is_control), "{line:?}");
     if granted(&grants) {

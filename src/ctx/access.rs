@@ -1,24 +1,14 @@
 //! Telling the audit what was decided.
 
-use super::{IpcCtx, Permit};
+use super::IpcCtx;
+use super::permit::{Permit, Target};
 use crate::audit::{AuditEvent, Decision, Operation};
 use crate::error::{Error, ErrorCode};
 use crate::grant::Right;
-use crate::name::{Kind, Name};
 use std::cell::Cell;
 
 /// What is told of each decision. An error ends the guest.
 pub(super) type Audit = dyn Fn(&AuditEvent<'_>) -> wasmtime::Result<()> + Send + Sync;
-
-/// The object that a request is about.
-#[derive(Clone, Copy)]
-pub(crate) struct Target<'a> {
-    pub(crate) kind: Kind,
-    /// What the guest calls it, whatever that is made of.
-    pub(crate) name: &'a str,
-    /// What that leads to, if it is granted.
-    pub(crate) host_name: Option<&'a Name>,
-}
 
 /// What a guest did or wanted to do, with an object or with none.
 #[derive(Clone, Copy)]

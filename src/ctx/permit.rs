@@ -1,11 +1,20 @@
 //! What the grants say about a name that a guest uses.
 
 use super::IpcCtx;
-use super::access::Target;
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, Lifecycle, Right};
 use crate::name::{Kind, Name, NameError};
 use std::sync::Arc;
+
+/// The object that a request is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) kind: Kind,
+    /// What the guest calls it, whatever that is made of.
+    pub(crate) name: &'a str,
+    /// What that leads to, if it is granted.
+    pub(crate) host_name: Option<&'a Name>,
+}
 
 /// A name that a guest may use, and for what.
 #[derive(Clone, Debug)]

@@ -10,19 +10,12 @@ impl Grants {
     /// what would: for the host's log, never for the guest.
     ///
     /// `created_by_guest` is what [`Grant::allows`] was asked with.
-    ///
-    /// ```
-    /// use wasmtime_posix_ipc::grant::{Grants, Kind, Name, Right};
-    ///
-    /// let name = Name::new(Kind::MessageQueue, "/admin")?;
-    /// let denial = Grants::new().denial(&name, &[Right::Send], false);
-    /// assert_eq!(
-    ///     denial.to_string(),
-    ///     "denied mq:/admin (send): not granted; add --mq /admin,send",
-    /// );
-    /// # Ok::<(), wasmtime_posix_ipc::grant::NameError>(())
-    /// ```
-    pub fn denial(&self, guest_name: &Name, rights: &[Right], created_by_guest: bool) -> Denial {
+    pub(crate) fn denial(
+        &self,
+        guest_name: &Name,
+        rights: &[Right],
+        created_by_guest: bool,
+    ) -> Denial {
         let wanted = Wanted {
             rights,
             created_by_guest,
@@ -61,22 +54,8 @@ struct Advice {
     says_access: bool,
 }
 
+#[cfg(any(test, feature = "_internals"))]
 impl Denial {
-    /// The name that the guest used.
-    pub fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// What the operation needed.
-    pub fn rights(&self) -> &[Right] {
-        &self.rights
-    }
-
-    /// Why it was denied, in words.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
     /// The smallest grant that allows the operation and all that the guest may do
     /// with this object already. There is none for what is not a name, nor for a
     /// name with a star, nor for rights that the kind does not know.

@@ -148,11 +148,6 @@ impl Grants {
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty()
     }
-
-    /// The namespace of the guest's own, if it has one.
-    pub fn private_namespace(&self) -> Option<&PrivateNamespace> {
-        self.private.as_ref()
-    }
 }
 
 impl Grant {
