@@ -3,6 +3,8 @@
 use super::calls::count;
 use super::scenario::Scenario;
 use crate::support::{Ended, guest, strace};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -14,8 +16,13 @@ fn a_host_is_killed_at_a_system_call() {
     let (Some(probe), Some(strace)) = (guest("probe"), strace()) else {
         return;
     };
-    let kills = std::env::var("POSIX_IPC_KILLS").ok();
-    let kills = kills.map_or(SAMPLE, |kills| kills.parse().unwrap());
+    let asked = std::env::var("POSIX_IPC_KILLS").ok();
+    let kills = asked
+        .as_ref()
+        .map_or(SAMPLE, |kills| kills.parse().unwrap());
+    // The same places in each test run; others where somebody asks for more.
+    let seed = asked.map_or(0, |_| rand::random());
+    let random = Mutex::new(StdRng::seed_from_u64(seed));
     let counts: Vec<_> = count(&strace, &probe).into_iter().collect();
     let places: usize = counts.iter().map(|(_, count)| count).sum();
     let left = AtomicUsize::new(kills);
@@ -29,7 +36,7 @@ fn a_host_is_killed_at_a_system_call() {
                     .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
                     .is_ok()
                 {
-                    let mut place = rand::random_range(0..places);
+                    let mut place = random.lock().unwrap().random_range(0..places);
                     let (call, when) = counts
                         .iter()
                         .find_map(|&(call, count)| match place.checked_sub(count) {
