@@ -23,7 +23,7 @@ use crate::name::Name;
 use crate::quota::{Counter, Quota, QuotaExceeded, Reservation, Resource, Usage};
 use crate::sys::limits::Refusal;
 use crate::sys::semaphore::Semaphore;
-use crate::wait::{Canceller, Park, WaitMode, WaitStrategy, Waits};
+use crate::wait::{Canceller, Park, WaitMode, WaitStrategy, Waiter, Waits};
 use access::Audit;
 use created::Created;
 use log_dedup::{LogDecision, LogDedup};
@@ -404,8 +404,9 @@ impl IpcCtx {
         }
     }
 
-    pub(crate) fn canceller_ref(&self) -> &Canceller {
-        &self.canceller
+    /// The guest, as who waits for an object.
+    pub(crate) fn waiter<'a>(&'a self, name: &'a Name, operation: &'static str) -> Waiter<'a> {
+        Waiter::new(&self.canceller, name, operation)
     }
 }
 

@@ -145,4 +145,4 @@ pub use ctx::{IpcCtx, IpcCtxBuilder, IpcCtxView, IpcHost, IpcHostBuilder, IpcVie
 pub use error::ErrorCode;
 pub use host::Ipc;
 pub use host::linker::{self, LinkOptions, add_to_linker};
-pub use wait::{Canceller, WaitStrategy};
+pub use wait::{Canceller, WaitStrategy, Waiting};

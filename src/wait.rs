@@ -16,11 +16,13 @@ mod word;
 pub(crate) use park::{Park, Parked};
 pub(crate) use queue::{PollableQueue, notified};
 
+use crate::name::Name;
 use crate::sys::word::{Word, semaphores_have_words};
 use crate::sys::{self, Errno};
 use reactor::{Interest, Reactor, Registration};
+use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -123,13 +125,90 @@ impl Deadline {
 #[derive(Clone, Debug)]
 pub struct Canceller {
     cancelled: watch::Sender<bool>,
+    waiting: Arc<Mutex<Option<Waiting>>>,
+}
+
+/// What a guest waits for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// The object, by the guest's name for it.
+    pub name: Name,
+    /// The call that waits, such as `acquire`.
+    pub operation: &'static str,
+    /// When the wait began.
+    pub since: std::time::Instant,
+}
+
+impl fmt::Display for Waiting {
+    /// As in `sem:/gate (acquire)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_str().escape_debug();
+        write!(f, "{}:{name} ({})", self.name.kind(), self.operation)
+    }
+}
+
+/// Who waits, and if that is to be known, for what.
+#[derive(Clone, Copy)]
+pub(crate) struct Waiter<'a> {
+    canceller: &'a Canceller,
+    call: Option<(&'a Name, &'static str)>,
+}
+
+impl<'a> Waiter<'a> {
+    pub(crate) fn new(canceller: &'a Canceller, name: &'a Name, operation: &'static str) -> Self {
+        Self {
+            canceller,
+            call: Some((name, operation)),
+        }
+    }
+}
+
+impl<'a> From<&'a Canceller> for Waiter<'a> {
+    fn from(canceller: &'a Canceller) -> Self {
+        Self {
+            canceller,
+            call: None,
+        }
+    }
+}
+
+/// Makes known what a guest waits for, as long as this lives.
+struct Known<'a>(&'a Canceller);
+
+impl<'a> Known<'a> {
+    fn new(waiter: Waiter<'a>) -> Self {
+        let waiting = waiter.call.map(|(name, operation)| Waiting {
+            name: name.clone(),
+            operation,
+            since: std::time::Instant::now(),
+        });
+        *waiter.canceller.lock() = waiting;
+        Self(waiter.canceller)
+    }
+}
+
+impl Drop for Known<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+    }
 }
 
 impl Canceller {
     pub(crate) fn new() -> Self {
         Self {
             cancelled: watch::Sender::new(false),
+            waiting: Arc::default(),
         }
+    }
+
+    /// What the guest waits for now. None while it does not wait, or waits for a pollable.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes all waits of the guest, current and later ones, fail with `cancelled`.
@@ -154,8 +233,9 @@ impl Canceller {
 async fn limited<T>(
     wait: impl Future<Output = sys::Result<T>>,
     deadline: Deadline,
-    canceller: &Canceller,
+    waiter: Waiter<'_>,
 ) -> sys::Result<T> {
+    let _known = Known::new(waiter);
     let elapsed = async {
         match deadline {
             Deadline::Never => std::future::pending().await,
@@ -166,7 +246,7 @@ async fn limited<T>(
         // In this order: what can be had at the last moment is had.
         biased;
         done = wait => done,
-        () = canceller.cancelled() => Err(Errno::ECANCELED),
+        () = waiter.canceller.cancelled() => Err(Errno::ECANCELED),
         () = elapsed => Err(Errno::ETIMEDOUT),
     }
 }

@@ -126,6 +126,9 @@ fn a_timeout_ends_a_guest_that_waits() {
         // It did come as far as the wait.
         assert_eq!(ended.stdout, "ok\n", "{wait}");
         assert_eq!(names.existing(), [""; 0], "{wait}");
+        let what = format!(":{name} (");
+        let says_what = ended.stderr.contains("after waiting") && ended.stderr.contains(&what);
+        assert!(says_what, "{wait}: {ended:?}");
     }
 }
 

@@ -28,7 +28,9 @@ fn two_locks_in_two_orders_deadlock() {
     for strategy in ["random", "pct", "exhaustive"] {
         let found = explore(&["--strategy", strategy], &[&guest; 2], &["{n}"]);
         assert_eq!(found.code, Some(1), "{found:?}");
-        assert!(found.stdout.contains("deadlock"), "{found:?}");
+        for line in ["sem:/left (acquire)", "sem:/right (acquire)", "deadlock"] {
+            assert!(found.stdout.contains(line), "{line}: {found:?}");
+        }
     }
     let found = explore(&["--runs", "200"], &[&guest; 2], &["{n}", "right"]);
     assert_eq!(found.code, Some(0), "{found:?}");

@@ -6,6 +6,7 @@ use crate::ctx::{IpcCtx, IpcCtxView, IpcHost, IpcView, limit_store};
 use crate::grant::PrivateNamespace;
 use crate::host::linker::LinkOptions;
 use crate::quota::Quota;
+use crate::wait::Canceller;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::future::Future;
@@ -63,8 +64,9 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
-    /// Nobody can run, and no time-out is pending. The guests that wait.
-    Deadlock(Vec<usize>),
+    /// Nobody can run, and no time-out is pending. The guests that wait, and for what:
+    /// none if it is a pollable.
+    Deadlock(Vec<(usize, Option<String>)>),
     /// A guest ended with an exit code other than 0.
     Exit {
         /// Its number.
@@ -188,7 +190,11 @@ impl Lab {
                 }
                 let turns: Vec<_> = waiting().map(|guest| guests[guest].turn.clone()).collect();
                 if !time_passes(&turns).await {
-                    break Some(Failure::Deadlock(waiting().collect()));
+                    let blocked = waiting().map(|guest| {
+                        let object = guests[guest].canceller.waiting();
+                        (guest, object.map(|object| object.to_string()))
+                    });
+                    break Some(Failure::Deadlock(blocked.collect()));
                 }
                 continue;
             }
@@ -223,6 +229,7 @@ impl Lab {
             .quota(self.quota.clone())
             .private_namespace(namespace.clone())
             .build(host)?;
+        let canceller = ipc.canceller();
         let outputs = [(); 2].map(|()| MemoryOutputPipe::new(MOST_OUTPUT));
         let mut wasi = WasiCtxBuilder::new();
         // Everything that differs from run to run is given by the laboratory. A guest's
@@ -263,6 +270,7 @@ impl Lab {
             future: Some(Box::pin(execute(program.command.clone(), store))),
             ended: None,
             outputs,
+            canceller,
         })
     }
 }
@@ -289,6 +297,8 @@ struct Started {
     /// What it created stays until the end of the run, as it does natively.
     ended: Option<Store<Guest>>,
     outputs: [MemoryOutputPipe; 2],
+    /// It knows what the guest waits for.
+    canceller: Canceller,
 }
 
 impl Started {

@@ -189,7 +189,8 @@ impl IpcCtxView<'_> {
         wait_mode: WaitMode,
     ) -> Result<(), Error> {
         let queue = sendable(self.table, this)?;
-        send(self.ctx, &queue, message, wait_mode).await
+        let name = self.table.get(this)?.permit.guest_name.clone();
+        send(self.ctx, &queue, &name, message, wait_mode).await
     }
 
     /// Receives without waiting.
@@ -330,9 +331,9 @@ impl Queue {
     async fn receive(&mut self, ctx: &IpcCtx, wait_mode: WaitMode) -> Result<Message, Error> {
         let longest = self.size.max_message_size as usize;
         let waits = ctx.host().waits();
-        let canceller = ctx.canceller_ref();
+        let waiter = ctx.waiter(&self.permit.guest_name, "receive");
         let priority = waits
-            .receive(&self.raw, longest, &mut self.room, wait_mode, canceller)
+            .receive(&self.raw, longest, &mut self.room, wait_mode, waiter)
             .await?;
         Ok(self.message(priority))
     }
@@ -399,13 +400,19 @@ impl Batch {
 async fn send(
     ctx: &IpcCtx,
     queue: &PollableQueue,
+    name: &Name,
     message: &Message,
     wait_mode: WaitMode,
 ) -> Result<(), Error> {
     let Message { payload, priority } = message;
     let waits = ctx.host().waits();
-    let canceller = ctx.canceller_ref();
-    let sent = waits.send(queue, payload, *priority, wait_mode, canceller);
+    let sent = waits.send(
+        queue,
+        payload,
+        *priority,
+        wait_mode,
+        ctx.waiter(name, "send"),
+    );
     Ok(sent.await?)
 }
 

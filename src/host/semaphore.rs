@@ -194,6 +194,7 @@ impl IpcCtxView<'_> {
         let semaphore = self.table.get(this)?;
         match semaphore.try_acquire(self.ctx) {
             Err(Error::Code(ErrorCode::Busy)) if timeout != Some(0) => Ok(Some(AcquireWait {
+                name: semaphore.permit.guest_name.clone(),
                 raw: semaphore.raw.clone(),
                 held: semaphore.held.clone(),
             })),
@@ -275,6 +276,7 @@ impl IpcCtxView<'_> {
 
 /// A semaphore that a guest may take, and that had to be waited for.
 pub(super) struct AcquireWait {
+    name: Name,
     raw: Arc<sys::semaphore::Semaphore>,
     held: Option<Arc<Held>>,
 }
@@ -283,7 +285,7 @@ impl AcquireWait {
     pub(super) async fn acquire(self, ctx: &IpcCtx, timeout: Option<u64>) -> Result<(), Error> {
         let waits = ctx.host().waits();
         let wait_mode = ctx.wait_mode(timeout);
-        let acquired = waits.acquire(&self.raw, wait_mode, ctx.canceller_ref());
+        let acquired = waits.acquire(&self.raw, wait_mode, ctx.waiter(&self.name, "acquire"));
         ctx.waited(acquired.await, timeout)?;
         if let Some(held) = self.held {
             held.acquired();

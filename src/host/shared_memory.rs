@@ -220,8 +220,9 @@ impl HostSegment for IpcCtxView<'_> {
         let word = self.on(&this, |segment| segment.waitable(offset))?;
         let waits = self.ctx.host().waits();
         let wait_mode = self.ctx.wait_mode(timeout);
+        let name = &self.table.get(&this)?.permit.guest_name;
         let waited = waits
-            .changed(word, expected, wait_mode, self.ctx.canceller_ref())
+            .changed(word, expected, wait_mode, self.ctx.waiter(name, "wait"))
             .await;
         Ok(if self.ctx.waited(waited, timeout)? {
             WaitOutcome::Woken

@@ -1,6 +1,6 @@
 //! Waiting for room or for a message in a queue, by its descriptor.
 
-use super::{Canceller, Park, WaitMode, Waits, limited, park};
+use super::{Park, WaitMode, Waiter, Waits, limited, park};
 use crate::sys::message_queue::MessageQueue;
 use crate::sys::notification::Registration;
 use crate::sys::{self, Errno};
@@ -91,10 +91,10 @@ impl Waits {
         payload: &[u8],
         priority: u32,
         wait_mode: WaitMode,
-        canceller: &Canceller,
+        waiter: impl Into<Waiter<'_>>,
     ) -> sys::Result<()> {
         let send = || queue.get().try_send(payload, priority);
-        self.transfer(queue, Interest::WRITABLE, send, wait_mode, canceller)
+        self.transfer(queue, Interest::WRITABLE, send, wait_mode, waiter.into())
             .await
     }
 
@@ -105,10 +105,10 @@ impl Waits {
         longest: usize,
         payload: &mut Vec<u8>,
         wait_mode: WaitMode,
-        canceller: &Canceller,
+        waiter: impl Into<Waiter<'_>>,
     ) -> sys::Result<u32> {
         let receive = || queue.get().try_receive(longest, payload);
-        self.transfer(queue, Interest::READABLE, receive, wait_mode, canceller)
+        self.transfer(queue, Interest::READABLE, receive, wait_mode, waiter.into())
             .await
     }
 
@@ -118,7 +118,7 @@ impl Waits {
         interest: Interest,
         mut attempt: impl FnMut() -> sys::Result<T>,
         wait_mode: WaitMode,
-        canceller: &Canceller,
+        waiter: Waiter<'_>,
     ) -> sys::Result<T> {
         match attempt() {
             Err(Errno::EAGAIN) => {}
@@ -127,7 +127,7 @@ impl Waits {
         let WaitMode::Until(deadline) = wait_mode else {
             return Err(Errno::EAGAIN);
         };
-        if canceller.is_cancelled() {
+        if waiter.canceller.is_cancelled() {
             return Err(Errno::ECANCELED);
         }
         if let Some(parking) = &self.parking {
@@ -140,7 +140,7 @@ impl Waits {
                     }
                 }
             };
-            return limited(parked, deadline, canceller).await;
+            return limited(parked, deadline, waiter).await;
         }
         if inline_wait(queue, interest, self.inline.min(deadline.remaining())) {
             match attempt() {
@@ -149,7 +149,7 @@ impl Waits {
             }
         }
         let readiness = queue.readiness()?;
-        limited(parked(readiness, interest, attempt), deadline, canceller).await
+        limited(parked(readiness, interest, attempt), deadline, waiter).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Waiting for a semaphore, and for a word of a segment to change.
 
 use super::reactor::Interest;
-use super::{Backoff, Canceller, WaitMode, Waits, limited, park};
+use super::{Backoff, WaitMode, Waiter, Waits, limited, park};
 use crate::sys::semaphore::Semaphore;
 use crate::sys::shared_memory::MappedWord;
 use crate::sys::word::Word;
@@ -19,12 +19,13 @@ impl Waits {
         &self,
         semaphore: &Arc<Semaphore>,
         wait_mode: WaitMode,
-        canceller: &Canceller,
+        waiter: impl Into<Waiter<'_>>,
     ) -> sys::Result<()> {
+        let waiter = waiter.into();
         let WaitMode::Until(deadline) = wait_mode else {
             return Err(Errno::EAGAIN);
         };
-        if canceller.is_cancelled() {
+        if waiter.canceller.is_cancelled() {
             return Err(Errno::ECANCELED);
         }
         if let Some(parking) = &self.parking {
@@ -37,13 +38,13 @@ impl Waits {
                     }
                 }
             };
-            return limited(parked, deadline, canceller).await;
+            return limited(parked, deadline, waiter).await;
         }
         match semaphore.acquire_within(self.inline.min(deadline.remaining())) {
             Err(Errno::ETIMEDOUT) => {}
             done => return done,
         }
-        limited(self.acquire_parked(semaphore), deadline, canceller).await
+        limited(self.acquire_parked(semaphore), deadline, waiter).await
     }
 
     async fn acquire_parked(&self, semaphore: &Arc<Semaphore>) -> sys::Result<()> {
@@ -90,15 +91,16 @@ impl Waits {
         word: MappedWord,
         expected: u32,
         wait_mode: WaitMode,
-        canceller: &Canceller,
+        waiter: impl Into<Waiter<'_>>,
     ) -> sys::Result<bool> {
+        let waiter = waiter.into();
         if word.load()? != expected {
             return Ok(false);
         }
         let WaitMode::Until(deadline) = wait_mode else {
             return Err(Errno::EAGAIN);
         };
-        if canceller.is_cancelled() {
+        if waiter.canceller.is_cancelled() {
             return Err(Errno::ECANCELED);
         }
         let word = Word::Segment(Arc::new(word));
@@ -111,7 +113,7 @@ impl Waits {
                 park::until(parking, has_changed).await;
                 Ok(true)
             };
-            return limited(parked, deadline, canceller).await;
+            return limited(parked, deadline, waiter).await;
         }
         match word.wait(expected, self.inline.min(deadline.remaining())) {
             Err(Errno::ETIMEDOUT) => {}
@@ -120,7 +122,7 @@ impl Waits {
             Ok(()) | Err(Errno::EAGAIN | Errno::EINTR) => return Ok(true),
             Err(errno) => return Err(errno),
         }
-        limited(self.changed_parked(word, expected), deadline, canceller).await
+        limited(self.changed_parked(word, expected), deadline, waiter).await
     }
 
     async fn changed_parked(&self, word: Word, expected: u32) -> sys::Result<bool> {

@@ -91,7 +91,8 @@ impl Args {
             compile: self.timeout.filter(|_| program.script().is_none()),
             run: self.timeout,
         };
-        let end = supervise(limits, &host, move |supervisor| {
+        let canceller = ipc.canceller();
+        let (end, waiting) = supervise(limits, &host, &canceller, move |supervisor| {
             let component = cache::load(&engine, program.component())?;
             let command = guest::linker(&engine, &component)?
                 .instantiate_pre(&component)
@@ -115,7 +116,14 @@ impl Args {
             Ok(end)
         })?;
         if let Some(reason) = end.reason() {
-            output::tell(&format!("posix-ipc: {}: {reason}\n", self.guest.display()));
+            let waiting = waiting.map_or(String::new(), |waiting| {
+                let seconds = waiting.since.elapsed().as_secs_f64();
+                format!(", after waiting {seconds:.1} s for {waiting}")
+            });
+            output::tell(&format!(
+                "posix-ipc: {}: {reason}{waiting}\n",
+                self.guest.display()
+            ));
         }
         if let Some(recorder) = recorder {
             output::tell(&recorder.in_words(&name));

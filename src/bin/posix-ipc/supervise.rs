@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
-use wasmtime_posix_ipc::IpcHost;
+use wasmtime_posix_ipc::{Canceller, IpcHost, Waiting};
 
 /// How long the guest has to end in order.
 const GRACE: Duration = Duration::from_secs(1);
@@ -52,12 +52,14 @@ impl Supervisor {
 }
 
 /// Compiles and runs a guest on a thread of its own until it ends or something ends it.
-/// When this returns, all that the guest held and created is gone.
+/// When this returns, all that the guest held and created is gone. Gives how the guest
+/// ended, and what it was waiting for if it did not end by itself.
 pub fn supervise(
     limits: TimeLimits,
     host: &IpcHost,
+    canceller: &Canceller,
     guest: impl FnOnce(Supervisor) -> Result<End> + Send + 'static,
-) -> Result<End> {
+) -> Result<(End, Option<Waiting>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -80,16 +82,18 @@ pub fn supervise(
         let mut ended = pin!(ended);
         let why = tokio::select! {
             end = &mut ended => {
-                return end.map_err(|_| anyhow!("the thread of the guest has panicked"))?;
+                let end = end.map_err(|_| anyhow!("the thread of the guest has panicked"))?;
+                return Ok((end?, None));
             }
             why = signals.next() => why,
             why = elapsed(limits, is_started) => why,
         };
+        let waiting = canceller.waiting();
         drop(stop);
         if tokio::time::timeout(GRACE, ended).await.is_err() {
             clean_up(host.clone());
         }
-        Ok(why)
+        Ok((why, waiting))
     })
 }
 
