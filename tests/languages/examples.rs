@@ -3,7 +3,7 @@
 use crate::support::program::{Program, guest_c, guest_go, guest_rust, native_c};
 use crate::support::scripts::{Runtime, native_python};
 use crate::support::{Ended, Names, Native, Running, repository};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn example(path: &str) -> PathBuf {
@@ -33,16 +33,23 @@ fn an_application_with_two_plugins() {
     let (Program::Guest(producer), Program::Guest(consumer)) = (producer, consumer) else {
         unreachable!("guests")
     };
-    let mut application = Command::new(env!("CARGO"));
-    application.args(["run", "--quiet", "--example", "plugins"]);
-    if !cfg!(debug_assertions) {
-        application.arg("--release");
+    // Tests of the whole workspace have built it, with the features that all need together.
+    // To build it apart from them would compile wasmtime once more.
+    let built = Path::new(env!("CARGO_BIN_EXE_posix-ipc")).with_file_name("examples/plugins");
+    let mut application = Command::new(&built);
+    if !built.exists() {
+        application = Command::new(env!("CARGO"));
+        application.args(["run", "--quiet", "--example", "plugins"]);
+        if !cfg!(debug_assertions) {
+            application.arg("--release");
+        }
+        application.arg("--");
     }
-    let run = Running::start(application.current_dir(repository()).args([
-        "--".as_ref(),
-        producer.as_os_str(),
-        consumer.as_os_str(),
-    ]));
+    let run = Running::start(
+        application
+            .current_dir(repository())
+            .args([producer.as_os_str(), consumer.as_os_str()]),
+    );
     let said = said(run);
     assert!(said.contains("produced 100 jobs, "), "{said}");
     assert!(said.contains("consumed 100 jobs, "), "{said}");
