@@ -2,7 +2,7 @@
 
 use super::calls::{FAULTS, count};
 use super::scenario::Scenario;
-use crate::support::{Running, guest, strace};
+use crate::support::{guest, strace};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
@@ -13,13 +13,9 @@ const SAMPLE: usize = 40;
 /// Where what the host is made of ends the process over a failure, which no guest brings
 /// about: before there is one, or by errors that the kernel does not give there. Nothing
 /// is left then either.
-const ABORTS: [(&str, &str); 6] = [
-    // The loader, and the C library over a wrong answer of a futex.
+const ABORTS: [(&str, &str); 5] = [
+    // The loader.
     ("mmap", ""),
-    (
-        "futex",
-        "The futex facility returned an unexpected error code",
-    ),
     // The alternative stacks of a thread that starts.
     ("mmap", "stack_overflow.rs"),
     ("mprotect", "stack"),
@@ -87,7 +83,7 @@ fn problem(strace: &Path, probe: &Path, fault: &Fault) -> Option<String> {
     let log = scenario.path("log");
     let options = ["--seccomp-bpf", "-o", &log, "-e", &trace, "-e", &inject];
     // Whoever hangs fails the test there.
-    let ended = Running::start(&mut scenario.host(strace, &options)).end();
+    let ended = scenario.end(&mut scenario.host(strace, &options));
     // A guest in Rust panics when it cannot write, and says so as its only thread.
     let panics = |line: &str| line.contains("panicked") && !line.contains("(1) panicked");
     let ends_badly =

@@ -2,7 +2,7 @@
 
 use super::calls::count;
 use super::scenario::Scenario;
-use crate::support::{Ended, guest, strace};
+use crate::support::{guest, strace};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::Mutex;
@@ -53,7 +53,7 @@ fn a_host_is_killed_at_a_system_call() {
                     let trace = format!("trace=?{call}");
                     // With a filter of seccomp, strace 6.1 injects no signals.
                     let options = ["-o", &log, "-e", &trace, "-e", &inject];
-                    let ended = Ended::of(&mut scenario.host(&strace, &options));
+                    let ended = scenario.end(&mut scenario.host(&strace, &options));
                     killed.fetch_add(usize::from(ended.code.is_none()), SeqCst);
                     let mut lost_now = 0;
                     if let Some(problem) = scenario.problem(Some(&mut lost_now)) {

@@ -1,7 +1,10 @@
 //! What the host does while its calls fail: a guest that uses every kind of object in every
 //! way, beside objects of somebody else.
 
-use crate::support::{Ended, Folder, Names, Native, exists, posix_ipc, run};
+use crate::support::{Ended, Folder, Names, Native, Running, exists, posix_ipc, run};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -98,7 +101,21 @@ impl Scenario {
             }
         }
         traced.env("XDG_RUNTIME_DIR", self.folder.path());
+        traced.process_group(0);
         traced
+    }
+
+    /// How the host ended. If it does not end, the test fails, and nothing of it goes on.
+    pub fn end(&self, host: &mut Command) -> Ended {
+        struct Group(u32);
+        impl Drop for Group {
+            fn drop(&mut self) {
+                let _ = killpg(Pid::from_raw(self.0 as i32), Signal::SIGKILL);
+            }
+        }
+        let running = Running::start(host);
+        let _group = Group(running.id());
+        running.end()
     }
 
     /// The path of a file of its own.
