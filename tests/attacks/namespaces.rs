@@ -23,6 +23,11 @@ fn container() -> Option<Running> {
 fn inside(container: &Running, folder: &Folder, command: &Command) -> Command {
     let mut outer = Command::new("nsenter");
     outer.args(["--target", &container.id().to_string(), "--mount", "--ipc"]);
+    // Who is not root has them in a namespace of users.
+    let users = |id: u32| std::fs::read_link(format!("/proc/{id}/ns/user")).unwrap();
+    if users(container.id()) != users(std::process::id()) {
+        outer.args(["--user", "--preserve-credentials"]);
+    }
     outer.arg(command.get_program()).args(command.get_args());
     for (key, value) in command.get_envs() {
         if let Some(value) = value {
