@@ -76,7 +76,7 @@ pub const TABLE: &[(&str, &str)] = &[
         sem.mode s
         s = sem.open {c} create mode=600
         sem.mode s
-        s = sem.open {d} create exclusive mode=7644
+        s = sem.open {d} create exclusive mode=3644
         sem.mode s
         s = sem.open {e} create mode=0
         sem.mode s
