@@ -160,7 +160,9 @@ runs() {
 
 # One of the project's own tools for guests, built from the source tree if that has changed:
 # guest-sdk/NAME makes $CACHE/bin/posix-ipc-NAME. guest_tool LANGUAGE NAME
-guest_tool() {
+guest_tool() { alone "$2" make_guest_tool "$@"; }
+
+make_guest_tool() {
     local tool=$CACHE/bin/posix-ipc-$2 source=guest-sdk/$2 stamp
     have cargo || die "$1" "there is no cargo, and a tool for guests is written in Rust" "install Rust with rustup"
     stamp=$(cat "$source"/{Cargo.toml,Cargo.lock,src/*.rs} {wit,wit/deps,guest-sdk/wit/deps}/*.wit | cksum)
