@@ -2,6 +2,7 @@
 //! with its grants, its quota and what it has created.
 
 mod access;
+mod charge;
 mod created;
 mod limiter;
 mod log_dedup;
@@ -9,7 +10,7 @@ mod permit;
 mod undo;
 
 pub(crate) use access::{AccessRequest, RightState};
-pub(crate) use created::{Charge, OpenCharge};
+pub(crate) use charge::{Charge, Charges, OpenCharge};
 pub use limiter::limit_store;
 pub(crate) use permit::{Lookup, Permit};
 pub(crate) use undo::Held;
@@ -47,6 +48,7 @@ struct Shared {
     waits: Waits,
     ledger: Result<Option<Arc<Ledger>>, io::Error>,
     mappings: Option<Mappings>,
+    charges: Arc<Charges>,
 }
 
 impl IpcHost {
@@ -95,6 +97,10 @@ impl IpcHost {
 
     pub(crate) fn mappings(&self) -> Option<&Mappings> {
         self.shared.mappings.as_ref()
+    }
+
+    pub(crate) fn charges(&self) -> &Arc<Charges> {
+        &self.shared.charges
     }
 }
 
@@ -169,6 +175,7 @@ impl IpcHostBuilder {
                 waits: Waits::new(self.strategy, self.inline, self.parking),
                 ledger: self.ledger.map(start).transpose(),
                 mappings: self.mappings,
+                charges: Arc::default(),
             }),
         }
     }
@@ -302,17 +309,37 @@ impl IpcCtx {
         self.audited_limit(request, taken)
     }
 
-    /// Takes one object from the guest's quota and from its grant's own limit.
-    pub(crate) fn reserve_object(&self, permit: &Permit) -> Result<Vec<Reservation>, Error> {
-        let mut taken = vec![self.reserve(Resource::Created, 1)?];
-        if let Some(Some(counter)) = self.per_grant.get(permit.index) {
-            taken.push(
-                counter
-                    .reserve(1)
-                    .map_err(|exceeded| self.over(&exceeded))?,
-            );
+    /// Takes an object and its bytes from the guest's quota and from its grant's own limit.
+    pub(crate) fn charge_object(
+        &mut self,
+        permit: &Permit,
+        bytes: Option<(Resource, u64)>,
+    ) -> Result<Arc<Charge>, Error> {
+        self.take_or_reclaim(|ctx| {
+            let mut count = vec![ctx.usage.reserve(Resource::Created, 1)?];
+            if let Some(Some(counter)) = ctx.per_grant.get(permit.index) {
+                count.push(counter.reserve(1)?);
+            }
+            let bytes = bytes.map(|(resource, amount)| ctx.usage.reserve(resource, amount));
+            Ok(Charge::new(count, bytes.transpose()?))
+        })
+    }
+
+    /// Takes from the guest's quota for objects. If there is not enough left, the objects
+    /// that a peer has unlinked give theirs back before the guest is told.
+    pub(crate) fn take_or_reclaim<T>(
+        &mut self,
+        mut take: impl FnMut(&Self) -> Result<T, QuotaExceeded>,
+    ) -> Result<T, Error> {
+        if let Ok(taken) = take(self) {
+            return Ok(taken);
         }
-        Ok(taken)
+        self.created.forget_gone();
+        take(self).map_err(|exceeded| self.over(&exceeded))
+    }
+
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// The guest's answer to a request beyond a limit, which is logged.

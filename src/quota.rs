@@ -93,8 +93,8 @@ macro_rules! limits {
 limits! {
     /// Open semaphores, segments and queues, mappings and notifications: 256.
     handles, Handles, "handles": "open handles", count, 256;
-    /// Objects that the guest created and that still have their name, and segments of
-    /// others that it has grown: 64.
+    /// Objects that the guest created and that still have their name or are open in any
+    /// guest of the host, and segments of others that it has grown: 64.
     created, Created, "created": "created objects", count, 64;
     /// Bytes of shared memory that the guest created or grew: 64 MiB.
     shm_bytes, ShmBytes, "shm-bytes": "bytes of shared memory", bytes, 64 << 20;

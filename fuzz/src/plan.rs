@@ -272,6 +272,7 @@ impl World {
         };
         let handle = guest.model.handles.remove(&number).expect("it was chosen");
         let place = guest.places.remove(&number).expect("it is open");
+        self.machine.close(&handle);
         guest.close(handle.kind, place);
         Ok(())
     }

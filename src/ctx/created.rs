@@ -1,6 +1,6 @@
 //! What a guest has created, and that it goes when the guest does.
 
-use super::Permit;
+use super::{Charge, Permit};
 use crate::ledger::Entry;
 use crate::name::{Kind, Name};
 use crate::objects::{identify, remove};
@@ -8,7 +8,7 @@ use crate::quota::Reservation;
 use crate::sys::message_queue::MessageQueue;
 use crate::sys::{self, Identity};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// The objects of one guest. Dropping it unlinks them.
 #[derive(Default)]
@@ -29,57 +29,6 @@ struct Object {
     keep: bool,
     charge: Arc<Charge>,
     entry: Entry,
-}
-
-/// What an object takes from its creator's quota. Held by the object's entry and by
-/// every handle to it: an unlinked object still takes memory while it is open.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    /// The object itself, of the quota and of its grant's `max`.
-    _count: Vec<Reservation>,
-    /// Its bytes, which a resize changes.
-    bytes: Mutex<Option<Reservation>>,
-}
-
-impl Charge {
-    pub(crate) fn new(count: Vec<Reservation>, bytes: Option<Reservation>) -> Arc<Self> {
-        Arc::new(Self {
-            _count: count,
-            bytes: Mutex::new(bytes),
-        })
-    }
-
-    /// How many bytes are paid for.
-    pub(crate) fn amount(&self) -> u64 {
-        self.bytes().as_ref().map_or(0, Reservation::amount)
-    }
-
-    pub(crate) fn bytes(&self) -> MutexGuard<'_, Option<Reservation>> {
-        self.bytes
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-/// What an open object takes from the quota of whoever has it open. Held by the handle
-/// and by the pollables of it, which keep the object open when the handle is closed.
-#[derive(Debug)]
-pub(crate) struct OpenCharge {
-    _handle: Reservation,
-    charge: Option<Arc<Charge>>,
-}
-
-impl OpenCharge {
-    pub(crate) fn new(handle: Reservation, charge: Option<Arc<Charge>>) -> Arc<Self> {
-        Arc::new(Self {
-            _handle: handle,
-            charge,
-        })
-    }
-
-    pub(crate) fn charge(&self) -> Option<Arc<Charge>> {
-        self.charge.clone()
-    }
 }
 
 impl Created {
@@ -134,6 +83,13 @@ impl Created {
         charge
     }
 
+    /// Gives back the quota of objects that are gone: a peer has removed their names, and
+    /// nobody of this host has them open.
+    pub(super) fn forget_gone(&mut self) {
+        self.objects
+            .retain(|name, object| Arc::strong_count(&object.charge) > 1 || !object.is_gone(name));
+    }
+
     /// Forgets an object whose name is gone.
     pub(crate) fn forget(&mut self, host_name: &Name) {
         self.objects.remove(host_name);
@@ -157,6 +113,10 @@ impl Object {
             Some(queue) => queue.has_name(),
             None => identify(host_name).map(|now| now == self.identity),
         }
+    }
+
+    fn is_gone(&self, host_name: &Name) -> bool {
+        matches!(self.is_at(host_name), Ok(false) | Err(sys::Errno::ENOENT))
     }
 
     /// Unlinks the object unless its name leads to another one by now: that belongs to

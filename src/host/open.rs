@@ -70,8 +70,10 @@ pub(super) struct Opened<T> {
     pub(super) handle: Reservation,
     /// Of a semaphore with `undo`.
     pub(super) undo: Option<Reservation>,
-    /// Of an object that the guest has created.
+    /// What the object takes of the quota of the guest of this host that has created it.
     pub(super) charge: Option<Arc<Charge>>,
+    /// The same if that is this guest.
+    pub(super) own_charge: Option<Arc<Charge>>,
     pub(super) entry: Entry,
 }
 
@@ -191,14 +193,18 @@ fn create<O: Opening>(
     opening: &O,
 ) -> Result<(O::Raw, Arc<Charge>), Error> {
     opening.check_limits(ctx, permit)?;
-    let bytes = opening.bytes();
-    let bytes = bytes.map(|(resource, amount)| ctx.reserve(resource, amount));
-    let bytes = bytes.transpose()?;
-    let charge = Charge::new(ctx.reserve_object(permit)?, bytes);
+    let charge = ctx.charge_object(permit, opening.bytes())?;
+    ctx.host().charges().list(&permit.host_name, &charge);
     let mut pending = ctx.ledger().creates(&permit.host_name);
     let raw = opening
-        .create(&permit.host_name, |identity| pending.created(identity))
-        .map_err(|errno| ctx.refused(permit, opening.refusal(errno, true)))?;
+        .create(&permit.host_name, |identity| {
+            pending.created(identity);
+            charge.created(identity);
+        })
+        .map_err(|errno| {
+            charge.cancel();
+            ctx.refused(permit, opening.refusal(errno, true))
+        })?;
     let (entry, identity) = pending.finish();
     ctx.created()
         .add(permit, identity, O::queue(&raw), &charge, entry);
@@ -228,9 +234,13 @@ impl Reserved {
         created: Option<Arc<Charge>>,
     ) -> Result<Opened<O::Raw>, Error> {
         let identity = O::identity(&raw)?;
+        let is_new = created.is_some();
+        let own_charge = created.or_else(|| ctx.created().charge(O::KIND, identity));
+        let of_any_guest = || ctx.host().charges().of(&permit.host_name, identity);
         Ok(Opened {
-            is_new: created.is_some(),
-            charge: created.or_else(|| ctx.created().charge(O::KIND, identity)),
+            is_new,
+            charge: own_charge.clone().or_else(of_any_guest),
+            own_charge,
             entry: ctx.ledger().opens(&permit.host_name, identity),
             permit: permit.clone(),
             handle: self.handle,
@@ -293,5 +303,97 @@ pub(super) fn directions(access: Access) -> (bool, bool) {
         Access::Read => (true, false),
         Access::Write => (false, true),
         Access::ReadWrite => (true, true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ctx::IpcHost;
+    use crate::grant::PrivateNamespace;
+    use crate::host::bindings::posix::ipc::shared_memory::{Host, HostSegment};
+    use crate::host::shared_memory::Segment;
+    use crate::quota::Quota;
+    use wasmtime::component::{Resource as Handle, ResourceTable};
+
+    struct Guest {
+        ctx: IpcCtx,
+        table: ResourceTable,
+    }
+
+    impl Guest {
+        fn new(host: &IpcHost, namespace: &PrivateNamespace, quota: Quota) -> Self {
+            let ctx = IpcCtx::builder()
+                .private_namespace(namespace.clone())
+                .quota(quota);
+            Self {
+                ctx: ctx.build(host).unwrap(),
+                table: ResourceTable::new(),
+            }
+        }
+
+        fn view(&mut self) -> IpcCtxView<'_> {
+            IpcCtxView {
+                ctx: &mut self.ctx,
+                table: &mut self.table,
+            }
+        }
+
+        fn open(&mut self, name: &str, flags: OpenFlags) -> Result<Handle<Segment>, Error> {
+            let (name, size) = (name.into(), flags.contains(OpenFlags::CREATE).then_some(1));
+            HostSegment::open(
+                &mut self.view(),
+                name,
+                flags,
+                0o600,
+                size,
+                Access::ReadWrite,
+            )
+        }
+    }
+
+    fn is_over_quota<T>(result: Result<T, Error>) -> bool {
+        matches!(result, Err(Error::Code(ErrorCode::Quota)))
+    }
+
+    /// Two guests hold no more than both may: what one has created counts as its own as
+    /// long as the other has it open.
+    #[test]
+    fn an_unlinked_object_counts_while_another_guest_has_it_open() {
+        let (host, namespace) = (IpcHost::new(), PrivateNamespace::random());
+        let mut quota = Quota::default();
+        quota.created = 1;
+        let mut first = Guest::new(&host, &namespace, quota.clone());
+        let mut second = Guest::new(&host, &namespace, quota);
+
+        let own = first.open("/a", OpenFlags::CREATE).unwrap();
+        let opened = second.open("/a", OpenFlags::empty()).unwrap();
+        Host::unlink(&mut first.view(), "/a".into()).unwrap();
+        HostSegment::drop(&mut first.view(), own).unwrap();
+        assert!(is_over_quota(first.open("/b", OpenFlags::CREATE)));
+        HostSegment::drop(&mut second.view(), opened).unwrap();
+        first.open("/b", OpenFlags::CREATE).unwrap();
+    }
+
+    /// A consumer that unlinks what it has taken does not stop its producer.
+    #[test]
+    fn an_object_that_a_peer_unlinks_no_longer_counts_once_it_is_closed() {
+        let (host, namespace) = (IpcHost::new(), PrivateNamespace::random());
+        let mut quota = Quota::default();
+        (quota.created, quota.shm_bytes) = (2, 2);
+        let mut guest = Guest::new(&host, &namespace, quota);
+
+        let closed = guest.open("/a", OpenFlags::CREATE).unwrap();
+        HostSegment::drop(&mut guest.view(), closed).unwrap();
+        let open = guest.open("/b", OpenFlags::CREATE).unwrap();
+        for name in ["/a", "/b"] {
+            let name = Name::new(Kind::SharedMemory, name).unwrap();
+            remove(&namespace.host_name(&name).unwrap()).unwrap();
+        }
+        let again = guest.open("/a", OpenFlags::CREATE).unwrap();
+        assert!(is_over_quota(guest.open("/c", OpenFlags::CREATE)));
+        HostSegment::drop(&mut guest.view(), open).unwrap();
+        // Bytes are given back as well.
+        HostSegment::resize(&mut guest.view(), again, 2).unwrap();
     }
 }

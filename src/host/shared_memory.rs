@@ -3,7 +3,7 @@
 use super::mappings::{Mapping, Part};
 use super::open::{Opened, Opening, create_unique, directions, open, unlink};
 use crate::audit::Operation;
-use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, Permit};
+use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, OpenCharge, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::Right;
 use crate::host::bindings::posix::ipc::shared_memory::{
@@ -12,7 +12,7 @@ use crate::host::bindings::posix::ipc::shared_memory::{
 use crate::host::bindings::posix::ipc::types::{Access, OpenFlags};
 use crate::ledger::Entry;
 use crate::name::{Kind, Name};
-use crate::quota::{Reservation, Resource};
+use crate::quota::Resource;
 use crate::sys::limits::Refusal;
 use crate::sys::shared_memory::SharedMemory;
 use crate::sys::word::Word;
@@ -30,7 +30,8 @@ pub struct Segment {
     permit: Permit,
     identity: Identity,
     may_write: bool,
-    _handle: Reservation,
+    open_charge: Arc<OpenCharge>,
+    /// What the guest pays for of the segment: all of its own, or what it has added.
     charge: Option<Arc<Charge>>,
     _entry: Entry,
 }
@@ -322,7 +323,7 @@ impl IpcCtxView<'_> {
         }
         let size = segment.raw.size()?;
         let object = segment.raw.object();
-        let charge = segment.charge.clone();
+        let charge = segment.open_charge.charge();
         let region = self.region(engine, probe)?;
         if range.end > size {
             return Err(ErrorCode::Truncated.into());
@@ -366,8 +367,8 @@ impl Segment {
             permit: opened.permit,
             identity: opened.identity,
             may_write,
-            _handle: opened.handle,
-            charge: opened.charge,
+            open_charge: OpenCharge::new(opened.handle, opened.charge),
+            charge: opened.own_charge,
             _entry: opened.entry,
         }
     }
@@ -420,30 +421,23 @@ impl Segment {
         let charge = match self.charge.clone() {
             None if wanted == 0 => None,
             None => {
-                let count = ctx.reserve(Resource::Created, 1)?;
+                let count = ctx.take_or_reclaim(|ctx| ctx.usage().reserve(Resource::Created, 1))?;
                 Some(ctx.created().grows(self.identity, count))
             }
             charge => charge,
         };
         self.charge.clone_from(&charge);
         if let Some(charge) = &charge {
-            let mut bytes = charge.bytes();
-            match &mut *bytes {
-                Some(bytes) => bytes
-                    .resize(wanted)
-                    .map_err(|exceeded| ctx.over(&exceeded))?,
-                None => *bytes = Some(ctx.reserve(Resource::ShmBytes, wanted)?),
-            }
+            ctx.take_or_reclaim(|ctx| charge.pay_shm_bytes(ctx.usage(), wanted))?;
         }
         // Only now that nothing forbids the new size is the old content lost.
         let truncated = if truncate { self.raw.resize(0) } else { Ok(()) };
         let resized = truncated.and_then(|()| self.raw.resize(size));
         if resized.is_err()
             && let Some(charge) = charge
-            && let Some(bytes) = &mut *charge.bytes()
         {
             // Less than now, or what was there a moment ago: it cannot fail.
-            let _ = bytes.resize(taken);
+            let _ = charge.pay_shm_bytes(ctx.usage(), taken);
         }
         resized.map_err(|errno| refused(ctx, &self.permit, errno))
     }

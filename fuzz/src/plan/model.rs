@@ -79,7 +79,7 @@ pub struct Guest {
     /// By a number that stays.
     pub handles: BTreeMap<usize, Handle>,
     created: HashMap<HostName, (usize, bool)>,
-    /// All that it has created, with a name or without.
+    /// All that it has created. Without a name it counts as long as any guest has it open.
     own: HashSet<usize>,
     /// Segments of others that it has made longer.
     grown: HashSet<usize>,
@@ -96,16 +96,6 @@ impl Guest {
         self.handles.len() + undone.collect::<HashSet<_>>().len()
     }
 
-    /// What counts as a created object.
-    fn charged(&self) -> usize {
-        let named = self.created.values().map(|(object, _)| *object);
-        let open = self.handles.values().filter_map(|handle| handle.charge);
-        let held = self.holds().filter(|object| self.own.contains(object));
-        let grown = self.grown.iter().copied();
-        let all = named.chain(open).chain(held).chain(grown);
-        all.collect::<HashSet<_>>().len()
-    }
-
     fn holds(&self) -> impl Iterator<Item = usize> {
         let held = self.held.iter().filter(|(_, count)| **count > 0);
         held.map(|(object, _)| *object)
@@ -116,6 +106,8 @@ impl Guest {
 pub struct Machine {
     pub names: HashMap<HostName, usize>,
     pub objects: Vec<Content>,
+    /// By how many handles each object is open, and by how many guests it is held.
+    users: HashMap<usize, usize>,
 }
 
 impl Machine {
@@ -127,6 +119,30 @@ impl Machine {
         self.names.insert(name, self.objects.len());
         self.objects.push(content);
         true
+    }
+
+    /// What counts as an object that the guest has created.
+    fn charged(&self, guest: &Guest) -> usize {
+        let named = guest.created.iter();
+        let named = named.filter(|(name, (object, _))| self.names.get(name) == Some(object));
+        let named = named.map(|(_, (object, _))| *object);
+        let own = guest.own.iter().copied();
+        let used = own.filter(|object| self.users.get(object).is_some_and(|users| *users > 0));
+        let all = named.chain(used).chain(guest.grown.iter().copied());
+        all.collect::<HashSet<_>>().len()
+    }
+
+    fn use_more(&mut self, object: usize) {
+        *self.users.entry(object).or_default() += 1;
+    }
+
+    fn use_less(&mut self, object: usize) {
+        *self.users.get_mut(&object).expect("it is in use") -= 1;
+    }
+
+    /// A handle is closed.
+    pub fn close(&mut self, handle: &Handle) {
+        self.use_less(handle.object);
     }
 
     pub fn open(
@@ -179,6 +195,7 @@ impl Machine {
                 self.resize(guest, &handle, size)?;
             }
         }
+        self.use_more(object);
         Ok(handle)
     }
 
@@ -204,7 +221,7 @@ impl Machine {
         if granted.lifecycle == Lifecycle::Open {
             return fail("NotPermitted");
         }
-        if guest.charged() >= CREATED {
+        if self.charged(guest) >= CREATED {
             return fail("Quota");
         }
         if present.is_some() {
@@ -246,7 +263,13 @@ impl Machine {
 
     /// The guest ends.
     pub fn end(&mut self, guest: Guest) {
+        for handle in guest.handles.values() {
+            self.close(handle);
+        }
         for (object, held) in guest.held {
+            if held > 0 {
+                self.use_less(object);
+            }
             if let Content::Semaphore(value) = &mut self.objects[object] {
                 *value += held;
             }
@@ -279,7 +302,11 @@ impl Machine {
         };
         *value = less;
         if handle.granted.undo {
-            *held.entry(handle.object).or_default() += 1;
+            let held = held.entry(handle.object).or_default();
+            *held += 1;
+            if *held == 1 {
+                self.use_more(handle.object);
+            }
         }
         Ok(Value::Done)
     }
@@ -291,6 +318,9 @@ impl Machine {
         *self.semaphore(handle) += 1;
         if handle.granted.undo {
             let held = held.entry(handle.object).or_default();
+            if *held == 1 {
+                self.use_less(handle.object);
+            }
             *held = held.saturating_sub(1);
         }
         Ok(Value::Done)
@@ -317,21 +347,20 @@ impl Machine {
             Lifecycle::Own => true,
             other => unreachable!("{other} is new"),
         };
-        let bytes = self.segment(handle);
-        if bytes.len() as u64 == size {
+        let before = self.segment(handle).len() as u64;
+        if before == size {
             return Ok(Value::Done);
         }
         if !allowed {
             return fail("NotPermitted");
         }
-        let grows = bytes.len() < size as usize;
-        if grows && handle.charge.is_none() && !guest.grown.contains(&handle.object) {
-            if guest.charged() >= CREATED {
+        if before < size && handle.charge.is_none() && !guest.grown.contains(&handle.object) {
+            if self.charged(guest) >= CREATED {
                 return fail("Quota");
             }
             guest.grown.insert(handle.object);
         }
-        bytes.resize(size as usize, 0);
+        self.segment(handle).resize(size as usize, 0);
         Ok(Value::Done)
     }
 
