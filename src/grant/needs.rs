@@ -47,7 +47,7 @@ impl Needs {
     const MOST: usize = 10_000;
 
     /// Of a guest that has grants. What it needed keeps their names for the guest, their
-    /// limits, `undo` and `keep`.
+    /// limits, `undo` and `keep`. A name that has no grant gets a new one.
     pub fn within(bounds: Grants) -> Self {
         Self {
             bounds: Some(bounds),
@@ -150,7 +150,10 @@ impl Needs {
         let Some(bounds) = &self.bounds else {
             return pattern.map(Grant::of);
         };
-        let found = bounds.find(&Name::new(kind, name).ok()?).ok()??;
+        let Some(found) = bounds.find(&Name::new(kind, name).ok()?).ok()? else {
+            // The guest was denied it.
+            return pattern.map(Grant::of);
+        };
         let mut grant = found.grant.clone();
         if grant.pattern.is_prefix() {
             grant.pattern = pattern?;
@@ -288,6 +291,8 @@ mod tests {
             "--sem /host::/a,wait,create,max=2,undo,keep",
             "--shm /b.1,ro,max-size=1MiB",
             "--shm /b.2,rw,create,max-size=1MiB,keep",
+            // It was denied.
+            "--shm /c,ro",
         ];
         assert_eq!(flags(Needs::within(bounds), &used), expected);
     }

@@ -1,13 +1,13 @@
 //! `--learn`: the grants that it prints are enough, and none of them is too much.
 use crate::support::program::{Program, guest_rust, native_c};
-use crate::support::{Ended, Names, Native, Running, guest, repository, run};
+use crate::support::{Ended, Folder, Names, Native, Running, guest, repository, run};
 use std::path::{Path, PathBuf};
 
-/// The grants that were printed, each as a flag and its value.
+/// The grants that the guest needed, as they were printed, each as a flag and its value.
 fn learnt(ended: &Ended) -> Vec<[String; 2]> {
-    let lines = ended
-        .stderr
-        .lines()
+    let lines = ended.stderr.lines();
+    let lines = lines
+        .take_while(|line| !line.contains(" was denied "))
         .filter_map(|line| line.strip_prefix("    --"));
     let lines = lines.map(|line| line.strip_suffix(" \\").unwrap_or(line));
     let grant = |line: &str| {
@@ -275,7 +275,76 @@ fn what_is_said_of_a_guest_that_fails_or_uses_odd_names() {
         ]),
         format!(
             "{none}posix-ipc: and in a manifest, which takes every name: sem:\"/a,b\",wait\n\
-             posix-ipc: and sem:/a*, which no grant can be for\n"
+             posix-ipc: and sem:/a*, which no grant can be for\n\
+             posix-ipc: and sem:a, which no grant can be for\n"
         )
     );
+}
+
+#[test]
+fn what_is_denied_is_said_and_is_a_comment_of_the_manifest() {
+    let Some(probe) = guest("probe") else { return };
+    let names = Names::new();
+    let [used, wide, new] = ["used", "wide", "new"].map(|stem| names.name(stem));
+    let _native = Native::set_up(&[
+        format!("a = mq.open {used} create limits=1x8"),
+        format!("b = mq.open {wide} create limits=1x8"),
+    ]);
+    let folder = Folder::new();
+    let manifest = folder.path().join("learnt.toml");
+    let lines = [
+        format!("a = mq.open {used} access=write"),
+        format!("b = mq.open {wide} access=write"),
+        format!("c = sem.open {new}"),
+    ];
+    let [grant, narrow] = [format!("{used},send"), format!("{wide},recv")];
+    let path = manifest.to_str().unwrap();
+    let flags = ["--learn-to", path, "--mq", &grant, "--mq", &narrow];
+    let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    lines.insert(0, "do");
+    let ended = Ended::of(&mut run(&flags, &probe, &lines));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let told = format!(
+        "posix-ipc: probe.wasm needed
+    --mq {used},send
+posix-ipc: probe.wasm was denied what these would give it
+    --sem {new},wait \\
+    --mq {wide},send
+"
+    );
+    assert!(ended.stderr.ends_with(&told), "{ended:?}");
+    let written = std::fs::read_to_string(&manifest).unwrap();
+    assert_eq!(
+        written,
+        format!(
+            "# What probe.wasm needed in one run.
+
+[[mq]]
+name = \"{used}\"
+access = \"send\"
+
+# It was denied what the tables below would give it.
+# Where one of them is for a name from above, it replaces that table.
+
+# [[sem]]
+# name = \"{new}\"
+# access = \"wait\"
+
+# [[mq]]
+# name = \"{wide}\"
+# access = \"send\"
+"
+        )
+    );
+    // As it is, it grants what was used and nothing else.
+    let ended = Ended::of(&mut run(&["--manifest", path], &probe, &lines));
+    assert_eq!(ended.stderr.matches(": denied ").count(), 2, "{ended:?}");
+    // What a person may have edited stays.
+    let again = Ended::of(&mut run(&flags, &probe, &lines));
+    assert_eq!(again.code, Some(1), "{again:?}");
+    assert!(
+        again.stderr.contains("name a file that does not exist"),
+        "{again:?}"
+    );
+    assert_eq!(std::fs::read_to_string(&manifest).unwrap(), written);
 }

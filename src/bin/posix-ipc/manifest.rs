@@ -26,13 +26,13 @@
 //! the operating system allows, which the text form does not.
 
 use anyhow::{Context, Error, Result, anyhow};
-use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
-use wasmtime_posix_ipc::grant::{Bytes, Grant, GrantError, Grants, Kind};
+use wasmtime_posix_ipc::grant::{Bytes, Grant, GrantError, Grants, Kind, Lifecycle, Name};
 use wasmtime_posix_ipc::quota::{Quota, Resource};
 
 /// What a file grants.
@@ -94,8 +94,14 @@ struct File {
     quota: QuotaTable,
 }
 
+/// A grant as a table of a manifest.
+pub fn table(grant: &Grant) -> String {
+    let table = toml::to_string(&Table::of(grant)).expect("texts, numbers and flags are TOML");
+    format!("[[{}]]\n{table}", grant.kind())
+}
+
 /// A grant. Which keys its kind does not have is for [`Grant`] to say.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Table {
     name: String,
@@ -106,15 +112,37 @@ struct Table {
     max_size: Option<Size>,
     max_msgs: Option<u32>,
     max_msg_size: Option<Size>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_off")]
     undo: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_off")]
     map: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_off")]
     keep: bool,
 }
 
+fn is_off(flag: &bool) -> bool {
+    !flag
+}
+
 impl Table {
+    fn of(grant: &Grant) -> Self {
+        Self {
+            name: grant.pattern().to_string(),
+            guest: grant.guest_name().map(Name::to_string),
+            access: Some(grant.access().to_string()),
+            lifecycle: Some(grant.lifecycle())
+                .filter(|lifecycle| *lifecycle != Lifecycle::default())
+                .map(|lifecycle| lifecycle.to_string()),
+            max: grant.max_objects(),
+            max_size: grant.max_size().map(Size),
+            max_msgs: grant.max_messages(),
+            max_msg_size: grant.max_message_size().map(u64::from).map(Size),
+            undo: grant.undo(),
+            map: grant.map(),
+            keep: grant.keep(),
+        }
+    }
+
     fn grant(&self, kind: Kind) -> Result<Grant, GrantError> {
         let size = |size: &Option<Size>| size.as_ref().map(|Size(bytes)| *bytes);
         let max_message_size = size(&self.max_msg_size).map(|max| {
@@ -212,6 +240,12 @@ impl<'de> Deserialize<'de> for Limit {
 
 /// A number of bytes: an integer, or a text such as `"64MiB"`.
 struct Size(u64);
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Bytes(self.0).to_string())
+    }
+}
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

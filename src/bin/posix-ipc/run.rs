@@ -4,7 +4,7 @@ use crate::audit::{AuditOptions, Lost, Record};
 use crate::guest::Guest;
 use crate::manifest::parse_duration;
 use crate::options::{Audit, GrantOptions, QuotaOptions, WasiOptions};
-use crate::recorder::GrantRecorder;
+use crate::recorder::{GrantRecorder, ManifestFile};
 use crate::runtime::Program;
 use crate::supervise::{TimeLimits, supervise};
 use crate::{cache, engine, guest, output, reap};
@@ -41,6 +41,7 @@ Examples:
   posix-ipc run --private hello.js
   posix-ipc run --learn tests.wasm
   posix-ipc run --learn --mq /jobs --sem '/app.*,own' worker.wasm
+  posix-ipc run --learn-to worker.toml tests.wasm
   posix-ipc run --audit /var/log/worker.jsonl --mq /jobs,recv worker.wasm")]
 pub struct Args {
     #[command(flatten)]
@@ -56,6 +57,11 @@ pub struct Args {
     /// namespace, where every name works. With grants it runs within those
     #[arg(long, help_heading = "Record")]
     learn: bool,
+
+    /// As --learn, and write the grants to a manifest. What the guest was denied is there as
+    /// a comment. The file must not exist
+    #[arg(long, help_heading = "Record", value_name = "FILE")]
+    learn_to: Option<PathBuf>,
 
     #[command(flatten)]
     wasi: WasiOptions,
@@ -75,8 +81,9 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let policy = self.grants.read(&self.limits, self.learn)?;
-        let recorder = self.learn.then(|| GrantRecorder::new(&policy));
+        let learns = self.learn || self.learn_to.is_some();
+        let policy = self.grants.read(&self.limits, learns)?;
+        let recorder = learns.then(|| GrantRecorder::new(&policy));
         let audit = audit(self.audit.open()?, recorder.clone());
         let name = file_name(&self.guest);
         let program = Program::find(&self.guest)?;
@@ -84,6 +91,8 @@ impl Args {
             .wasi
             .context(&name, program.script(), &self.arguments)?;
         let (engine, mappings) = engine::new(policy.maps())?;
+        let manifest = self.learn_to.as_deref().map(ManifestFile::create);
+        let manifest = manifest.transpose()?;
         let host = host(mappings);
         let ipc = policy.context(&name, audit, &host)?;
         let limits = TimeLimits {
@@ -127,6 +136,9 @@ impl Args {
         }
         if let Some(recorder) = recorder {
             output::tell(&recorder.in_words(&name));
+            if let Some(manifest) = manifest {
+                manifest.write(&recorder, &name)?;
+            }
             if !matches!(end, End::Exit(0)) {
                 output::tell("posix-ipc: the guest did not succeed, so it may need more\n");
             }
