@@ -361,8 +361,10 @@ mod tests {
     #[test]
     fn an_unlinked_object_counts_while_another_guest_has_it_open() {
         let (host, namespace) = (IpcHost::new(), PrivateNamespace::random());
-        let mut quota = Quota::default();
-        quota.created = 1;
+        let quota = Quota {
+            created: 1,
+            ..Quota::default()
+        };
         let mut first = Guest::new(&host, &namespace, quota.clone());
         let mut second = Guest::new(&host, &namespace, quota);
 
@@ -379,8 +381,11 @@ mod tests {
     #[test]
     fn an_object_that_a_peer_unlinks_no_longer_counts_once_it_is_closed() {
         let (host, namespace) = (IpcHost::new(), PrivateNamespace::random());
-        let mut quota = Quota::default();
-        (quota.created, quota.shm_bytes) = (2, 2);
+        let quota = Quota {
+            created: 2,
+            shm_bytes: 2,
+            ..Quota::default()
+        };
         let mut guest = Guest::new(&host, &namespace, quota);
 
         let closed = guest.open("/a", OpenFlags::CREATE).unwrap();
