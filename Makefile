@@ -93,13 +93,17 @@ WIT := $(shell find wit guest-sdk/wit -type f)
 target/runtimes/python.wasm: $(WIT) $(shell find guest-sdk/python/src guest-sdk/python/runtime guest-sdk/python/native guest-sdk/python/build-runtime guest-sdk/bulk-memory/src -type f)
 	guest-sdk/python/build-runtime $@
 
-target/runtimes/js.wasm: $(shell find guest-sdk/js guest-sdk/rust -path '*/target' -prune -o -type f -print)
+target/runtimes/js.wasm: $(shell find guest-sdk/js guest-sdk/rust guest-sdk/bulk-memory/src -path '*/target' -prune -o -type f -print)
 	guest-sdk/js/build-runtime $@
 
 engines: ## Mappings on engines that cannot have them
 	cargo test --workspace --test unfit
 
-bench: setup target/runtimes/python.wasm ## Guests, native programs and Python side by side; BENCH="--json FILE --svg FILE"
+bench: setup target/runtimes/python.wasm target/runtimes/js.wasm ## Guests in each language beside native programs; BENCH="--json FILE --svg FILE --check"
+	mkdir -p $(GUEST_TARGET)/bench
+	cc -O2 -pthread benches/c.c -o $(GUEST_TARGET)/bench/c -lrt
+	guest-sdk/c/posix-ipc-cc -O2 benches/c.c -o $(GUEST_TARGET)/bench/c.wasm
+	guest-sdk/go/posix-ipc-go build -tags direct -o $(GUEST_TARGET)/bench/go.wasm benches/go
 	$(WITH_GUEST_TOOLS) $(WITH_ATOMICS) cargo build $(ATOMICS_CARGO) --manifest-path benches/guest/Cargo.toml
 	. $(TOOLS)/env.sh && POSIX_IPC_BENCH_PYTHON="$${POSIX_IPC_BENCH_PYTHON:-$$POSIX_IPC_PEER_PYTHON}" \
 	cargo bench --bench ipc -- $(BENCH)

@@ -1,7 +1,7 @@
 //! What is not compared operation by operation: starting, and holding many guests.
 
 use crate::guest::{Guests, file};
-use crate::python;
+use crate::programs;
 use crate::report::Fact;
 use crate::waiters;
 use std::path::Path;
@@ -27,76 +27,109 @@ pub fn all(guests: &Guests, wanted: &dyn Fn(&str) -> bool) -> Vec<Fact> {
     facts
 }
 
-/// How long the command takes from its start to its end, with a guest that only ends.
+/// How long programs take from their start to their end that only end.
 fn start(facts: &mut Vec<Fact>) {
     let cache = std::env::temp_dir().join(format!("posix-ipc-bench.{}", std::process::id()));
-    let run = |map: bool| {
+    let scripts = cache.with_extension("scripts");
+    std::fs::create_dir_all(&scripts).expect("there is a place for temporary files");
+    let run = |options: &[&str], guest: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_posix-ipc"));
         command.arg("run").env("XDG_CACHE_HOME", &cache);
-        if map {
-            command.args(["--private", "--map"]);
-        }
-        command.arg(file());
-        milliseconds(&mut command)
-    };
-    let script = cache.with_extension("script");
-    let script_runs = python::runtimes().is_some_and(|_| {
-        std::fs::create_dir_all(&script).is_ok()
-            && std::fs::write(script.join("pass.py"), "").is_ok()
-    });
-    let run_script = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_posix-ipc"));
-        command.arg("run").env("XDG_CACHE_HOME", &cache);
-        if let Some(runtimes) = python::runtimes() {
+        if let Ok(runtimes) = programs::runtimes() {
             command.env("POSIX_IPC_RUNTIMES", runtimes);
         }
-        milliseconds(command.arg(script.join("pass.py")))
+        command.args(options).arg(guest);
+        command
     };
-    let native_python = || {
-        let python = std::env::var_os("POSIX_IPC_BENCH_PYTHON").unwrap_or("python3".into());
-        milliseconds(Command::new(python).args(["-c", "pass"]))
+    let script = |name: &str| {
+        let path = scripts.join(name);
+        std::fs::write(&path, "").expect("the file can be written");
+        run(&[], &path)
     };
+    let python = std::env::var_os("POSIX_IPC_BENCH_PYTHON").unwrap_or("python3".into());
+    let mut native_python = Command::new(python);
+    native_python.args(["-c", "pass"]);
+    let mut node = Command::new("node");
+    node.args(["-e", ""]);
+    let mut all = vec![
+        ("python3 -c pass", Some(native_python)),
+        ("node -e ''", Some(node).filter(|_| there_is_node())),
+        ("a guest", Some(run(&[], Path::new(file())))),
+        (
+            "a guest, --map",
+            Some(run(&["--private", "--map"], Path::new(file()))),
+        ),
+        (
+            "in C",
+            programs::c_guest().ok().map(|guest| run(&[], &guest)),
+        ),
+        (
+            "in Go",
+            programs::go_guest().ok().map(|guest| run(&[], &guest)),
+        ),
+        (
+            "a script, Python",
+            programs::runtimes().ok().map(|_| script("pass.py")),
+        ),
+        (
+            "a script, JavaScript",
+            programs::runtimes().ok().map(|_| script("pass.mjs")),
+        ),
+    ];
     let cold: Vec<f64> = (0..3)
         .map(|_| {
             remove(&cache);
-            run(false)
+            milliseconds(&mut run(&[], Path::new(file())))
         })
         .collect();
-    run(true);
-    if script_runs {
-        run_script();
-    }
-    let (mut cached, mut mapped, mut pythons) = (Vec::new(), Vec::new(), Vec::new());
-    let mut scripts = Vec::new();
-    for _ in 0..20 {
-        cached.push(run(false));
-        mapped.push(run(true));
-        pythons.push(native_python());
-        if script_runs {
-            scripts.push(run_script());
+    // The first round compiles, and is to get warm.
+    let mut rounds = vec![Vec::new(); all.len()];
+    for round in 0..=20 {
+        for ((_, command), taken) in all.iter_mut().zip(&mut rounds) {
+            if let Some(command) = command {
+                let milliseconds = milliseconds(command);
+                taken.extend((round > 0).then_some(milliseconds));
+            }
         }
     }
     remove(&cache);
-    remove(&script);
-    let cached = median(cached);
-    let python = median(pythons);
-    let fact = |name: &str, value: f64| Fact::new(format!("start: {name}"), value, "ms");
-    facts.push(fact("python3 -c pass", python));
-    facts.push(fact("posix-ipc run, compiled before", cached).at_most(50.0));
-    let times = Fact::new(
-        "start: as a multiple of python3 -c pass",
-        cached / python,
-        "times",
-    );
-    facts.push(times.at_most(3.0));
-    facts.push(fact("posix-ipc run --map, compiled before", median(mapped)));
-    if script_runs {
-        let script = median(scripts);
-        facts.push(fact("posix-ipc run pass.py, compiled before", script));
-        let name = "start: of pass.py as a multiple of python3 -c pass";
-        facts.push(Fact::new(name, script / python, "times").at_most(1.0));
+    remove(&scripts);
+    let all = all.into_iter().zip(rounds);
+    let all = all.filter_map(|((name, command), taken)| command.map(|_| (name, median(taken))));
+    let all: Vec<(&str, f64)> = all.collect();
+    for (name, value) in &all {
+        let fact = Fact::new(format!("start: {name}"), *value, "ms");
+        facts.push(match *name {
+            "a guest" => fact.at_most(50.0),
+            _ => fact,
+        });
     }
-    facts.push(fact("posix-ipc run, compiling", median(cold)));
+    facts.push(Fact::new(
+        "start: a guest, compiled first",
+        median(cold),
+        "ms",
+    ));
+    for (guest, native, most) in [
+        ("a guest", "python3 -c pass", 3.0),
+        ("a script, Python", "python3 -c pass", 1.0),
+        ("a script, JavaScript", "node -e ''", 0.2),
+    ] {
+        let of = |name| {
+            all.iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value)
+        };
+        let name = format!("start: {guest}, as a multiple of {native}");
+        // What was not measured misses its goal.
+        let ratio = of(guest).zip(of(native)).map_or(f64::NAN, |(a, b)| a / b);
+        facts.push(Fact::new(name, ratio, "times").at_most(most));
+    }
+}
+
+fn there_is_node() -> bool {
+    let mut node = Command::new("node");
+    let quiet = node.arg("--version").stdout(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
 }
 
 fn remove(folder: &Path) {

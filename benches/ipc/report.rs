@@ -1,6 +1,7 @@
-//! The numbers, as a table, as JSON and as a picture.
+//! The numbers, as tables and as JSON.
 
-use crate::rows::Who;
+use crate::goals::Goal;
+use crate::who::{LANGUAGES, Language, Who};
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -16,20 +17,13 @@ pub struct Measured {
     /// What was copied, if it is about that.
     pub bytes: Option<usize>,
     pub numbers: Vec<Numbers>,
-    pub goals: Vec<Goal>,
+    pub goals: &'static [Goal],
 }
 
 /// Nanoseconds for one operation, round by round.
 pub struct Numbers {
     pub who: Who,
     pub rounds: Vec<f64>,
-}
-
-/// One takes at most so many times as long as another.
-pub struct Goal {
-    pub who: Who,
-    pub most: f64,
-    pub of: Who,
 }
 
 /// A number by itself, and what it should be.
@@ -69,18 +63,33 @@ impl Measured {
     }
 
     /// How many times as long one takes as another, the median of the rounds.
-    fn ratio(&self, who: Who, of: Who) -> Option<f64> {
+    pub fn ratio(&self, who: Who, of: Who) -> Option<f64> {
         let (one, other) = (self.of(who)?, self.of(of)?);
         let ratios = one.rounds.iter().zip(&other.rounds).map(|(a, b)| a / b);
         Some(median(ratios.collect()))
     }
 
-    /// Which goals there are numbers for, and whether they are met.
-    fn goals(&self) -> impl Iterator<Item = (&Goal, f64, bool)> {
-        self.goals.iter().filter_map(|goal| {
-            let ratio = self.ratio(goal.who, goal.of)?;
-            Some((goal, ratio, ratio <= goal.most))
-        })
+    /// The goals, and the ratios if they were measured.
+    fn goals(&self) -> impl Iterator<Item = (&Goal, Option<f64>)> {
+        let ratio = |goal: &Goal| self.ratio(goal.who, goal.of);
+        self.goals.iter().map(move |goal| (goal, ratio(goal)))
+    }
+
+    /// One cell of a table.
+    fn cell(&self, who: Who, native: Who) -> String {
+        let Some(numbers) = self.of(who) else {
+            return "-".into();
+        };
+        let (median, least) = (time(numbers.median()), time(numbers.least()));
+        let more = if who == native {
+            self.bytes.map_or(String::new(), |bytes| {
+                format!(" {:.1} GB/s", bytes as f64 / numbers.median())
+            })
+        } else {
+            let ratio = self.ratio(who, native).unwrap_or(f64::NAN);
+            format!(" x {ratio:.2}")
+        };
+        format!("{median} ({least}){more}")
     }
 }
 
@@ -107,15 +116,44 @@ impl Fact {
         self.least.is_finite() || self.most.is_finite()
     }
 
+    fn bound(&self) -> String {
+        match self.most.is_finite() {
+            true => format!("<= {}", self.most),
+            false => format!(">= {}", self.least),
+        }
+    }
+
     fn is_met(&self) -> bool {
         (self.least..=self.most).contains(&self.value)
     }
 }
 
 impl Report {
-    pub fn goals_are_met(&self) -> bool {
-        let mut goals = self.rows.iter().flat_map(Measured::goals);
-        goals.all(|(_, _, met)| met) && self.facts.iter().all(Fact::is_met)
+    /// What misses its goal, or was not measured, a line for each.
+    pub fn missed(&self) -> Vec<String> {
+        let rows = self.rows.iter().flat_map(|row| {
+            row.goals().filter_map(|(goal, ratio)| {
+                let Goal { who, most, of } = goal;
+                let (who, of) = (who.word(), of.word());
+                let measured = match ratio {
+                    Some(ratio) if ratio <= *most => return None,
+                    Some(ratio) => format!("{ratio:.2}"),
+                    None => "not measured".into(),
+                };
+                Some(format!(
+                    "{}: {who}: {measured}, goal {most:.2} of {of}",
+                    row.name
+                ))
+            })
+        });
+        let facts = self.facts.iter().filter(|fact| !fact.is_met());
+        let facts = facts.map(|fact| {
+            let Fact {
+                name, value, unit, ..
+            } = fact;
+            format!("{name}: {value:.2} {unit}, goal {}", fact.bound())
+        });
+        rows.chain(facts).collect()
     }
 
     pub fn json(&self) -> String {
@@ -127,10 +165,10 @@ impl Report {
                 "rounds_ns": numbers.rounds,
             })
         };
-        let goal = |(goal, ratio, met): (&Goal, f64, bool)| {
+        let goal = |(goal, ratio): (&Goal, Option<f64>)| {
             json!({
-                "who": goal.who.word(), "of": goal.of.word(),
-                "most": goal.most, "ratio": ratio, "met": met,
+                "who": goal.who.word(), "of": goal.of.word(), "most": goal.most,
+                "ratio": ratio, "met": ratio.map(|ratio| ratio <= goal.most),
             })
         };
         let row = |row: &Measured| {
@@ -154,138 +192,61 @@ impl Report {
         format!("{report:#}\n")
     }
 
-    /// A bar for each multiple of the native time, on a logarithmic scale, where there is a
-    /// goal.
-    pub fn svg(&self) -> String {
-        const LINE: f64 = 18.0;
-        const NAMES: f64 = 270.0;
-        const SCALE: f64 = 130.0;
-        let x = |ratio: f64| NAMES + SCALE * ratio.max(0.5).log2() / 2.0 + SCALE / 2.0;
-        let rows = self.rows.iter().filter(|row| !row.goals.is_empty());
-        let bars = rows.flat_map(|row| {
-            Who::ALL
-                .into_iter()
-                .filter(|who| *who != Who::Native)
-                .filter_map(move |who| Some((row, who, row.ratio(who, Who::Native)?)))
-        });
-        let mut body = String::new();
-        let mut y = 40.0;
-        let mut last = "";
-        for (row, who, ratio) in bars {
-            if row.name != last {
-                y += 6.0;
-                body += &format!(
-                    "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
-                    NAMES - 8.0,
-                    y + 12.0,
-                    row.name
-                );
-                last = &row.name;
+    /// The table of a language, if it has numbers.
+    fn table(&self, f: &mut fmt::Formatter<'_>, language: &Language) -> fmt::Result {
+        let columns = || std::iter::once(language.native).chain(language.guests.iter().copied());
+        let rows = self.rows.iter();
+        let rows = rows.filter(|row| language.guests.iter().any(|who| row.of(*who).is_some()));
+        for (at, row) in rows.enumerate() {
+            if at == 0 {
+                write!(f, "\n{:38}", format!("{}: median (min)", language.name))?;
+                for who in columns() {
+                    write!(f, "{:>30}", who.word())?;
+                }
+                writeln!(f, "  goals")?;
             }
-            let color = match who {
-                Who::Call => "#4878a8",
-                Who::Mapping => "#48a878",
-                Who::PythonCall => "#88a0b8",
-                Who::PythonMapping => "#88b8a0",
-                _ => "#b8b8b8",
-            };
-            let (from, to) = (x(1.0).min(x(ratio)), x(1.0).max(x(ratio)));
-            body += &format!(
-                "<rect x=\"{from:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"14\" fill=\"{color}\"/>\n\
-                 <text x=\"{:.1}\" y=\"{}\">{ratio:.2} {}</text>\n",
-                (to - from).max(1.0),
-                to + 4.0,
-                y + 12.0,
-                who.word(),
-            );
-            y += LINE;
+            write!(f, "{:38}", row.name)?;
+            for who in columns() {
+                write!(f, "{:>30}", row.cell(who, language.native))?;
+            }
+            for (goal, ratio) in row.goals() {
+                let Some(ratio) = ratio.filter(|_| language.guests.contains(&goal.who)) else {
+                    continue;
+                };
+                let (who, most, of) = (goal.who.word(), goal.most, goal.of.word());
+                let mark = if ratio <= most { "ok" } else { "MISSED" };
+                write!(f, "  {who} {ratio:.2} <= {most:.2} {of}: {mark}")?;
+            }
+            writeln!(f)?;
         }
-        let axis: String = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
-            .map(|ratio| {
-                format!(
-                    "<line x1=\"{0:.1}\" y1=\"34\" x2=\"{0:.1}\" y2=\"{y}\" stroke=\"#ddd\"/>\n\
-                     <text x=\"{0:.1}\" y=\"28\" text-anchor=\"middle\">{ratio}</text>\n",
-                    x(ratio)
-                )
-            })
-            .concat();
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"860\" height=\"{:.0}\" \
-             font-family=\"sans-serif\" font-size=\"12\">\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-             <text x=\"8\" y=\"14\">Times as long as a native program (1 is the same)</text>\n\
-             {axis}{body}</svg>\n",
-            y + 20.0
-        )
+        Ok(())
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.rows.is_empty() {
-            write!(f, "{:38}", "median (min), ratio to native")?;
-            for who in Who::ALL {
-                let peer = match who.peer() {
-                    Who::Native => String::new(),
-                    peer => format!(" / {}", peer.word()),
-                };
-                write!(f, "{:>30}", format!("{}{peer}", who.word()))?;
-            }
-            writeln!(f, "  goals")?;
+        for language in &LANGUAGES {
+            self.table(f, language)?;
         }
-        for row in &self.rows {
-            write!(f, "{:38}", row.name)?;
-            for who in Who::ALL {
-                let Some(numbers) = row.of(who) else {
-                    write!(f, "{:>30}", "-")?;
-                    continue;
-                };
-                let ratio = row.ratio(who, who.peer()).unwrap_or(f64::NAN);
-                let (median, least) = (time(numbers.median()), time(numbers.least()));
-                let ratio = if who == Who::Native {
-                    row.bytes.map_or(String::new(), |bytes| {
-                        format!("{:.1} GB/s", bytes as f64 / numbers.median())
-                    })
-                } else {
-                    format!("x {ratio:.2}")
-                };
-                write!(f, "{:>30}", format!("{median} ({least}) {ratio}"))?;
-            }
-            for (goal, ratio, met) in row.goals() {
-                let mark = if met { "ok" } else { "MISSED" };
-                write!(
-                    f,
-                    "  {} {ratio:.2} <= {:.2} {}: {mark}",
-                    goal.who.word(),
-                    goal.most,
-                    goal.of.word()
-                )?;
-            }
-            writeln!(f)?;
-        }
+        writeln!(f)?;
         for fact in &self.facts {
             let Fact {
-                name,
-                value,
-                unit,
-                least,
-                most,
+                name, value, unit, ..
             } = fact;
             // Next to a goal of 1.05, a tenth says nothing.
             let digits = if *value < 10.0 { 2 } else { 1 };
             write!(f, "{name:55} {value:>12.digits$} {unit:7}")?;
             if fact.has_goal() {
                 let mark = if fact.is_met() { "ok" } else { "MISSED" };
-                let bound = if most.is_finite() {
-                    format!("<= {most}")
-                } else {
-                    format!(">= {least}")
-                };
-                write!(f, " {bound}: {mark}")?;
+                write!(f, " {}: {mark}", fact.bound())?;
             }
             writeln!(f)?;
         }
-        Ok(())
+        let missed = self.missed();
+        if !missed.is_empty() {
+            writeln!(f, "\nMissed:")?;
+        }
+        missed.iter().try_for_each(|line| writeln!(f, "  {line}"))
     }
 }
 

@@ -43,7 +43,7 @@ fn measure(what: &str, count: usize, size: usize) -> Duration {
         "mq" => queue(count, size),
         "mq-list" => queue_list(count, size),
         "mq-batch" => queue_batch(count, size),
-        "shm-read" => {
+        "shm-read-list" => {
             let segment = segment();
             time(count, || drop(black_box(segment.read(0, size).unwrap())))
         }
