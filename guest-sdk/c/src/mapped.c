@@ -69,23 +69,45 @@ static inline void copy_little(char *to, const char *from, size_t length) {
 	}
 }
 
+/* At most so much is copied from both ends, without a loop. */
+#define SHORT (8 * sizeof(wide))
+
+#define COPY_MANY_ENDS(count, to, from, length) \
+	do { \
+		v128_t first[count], last[count]; \
+		const char *late = (from) + (length) - (count) * sizeof(wide); \
+		_Pragma("clang loop unroll(full)") for (size_t i = 0; i < (count); i++) { \
+			first[i] = LOAD(wide, (from) + i * sizeof(wide)); \
+			last[i] = LOAD(wide, late + i * sizeof(wide)); \
+		} \
+		_Pragma("clang loop unroll(full)") for (size_t i = 0; i < (count); i++) { \
+			STORE(wide, (to) + i * sizeof(wide)) = first[i]; \
+			STORE(wide, (to) + (length) - (count) * sizeof(wide) + i * sizeof(wide)) = last[i]; \
+		} \
+	} while (0)
+
+/* The ranges may overlap in any way. */
+static inline void copy_short(char *to, const char *from, size_t length) {
+	if (length > 4 * sizeof(wide))
+		COPY_MANY_ENDS(4, to, from, length);
+	else if (length > 2 * sizeof(wide))
+		COPY_MANY_ENDS(2, to, from, length);
+	else
+		copy_little(to, from, length);
+}
+
 /* A guest that can be interrupted looks at every turn of a loop whether it is, which takes as
  * long as copying some of the bytes. So a turn is long. */
 #define TURN 512
-#define SHORT_TURN (4 * sizeof(wide))
 
 static void copy_up(char *to, const char *from, size_t length) {
 	for (; length >= TURN; length -= TURN, from += TURN, to += TURN)
 #pragma clang loop unroll(full)
 		for (size_t at = 0; at < TURN; at += 8 * sizeof(wide))
 			COPY(8, to + at, from + at);
-	for (; length >= SHORT_TURN; length -= SHORT_TURN, from += SHORT_TURN, to += SHORT_TURN)
-		COPY(4, to, from);
-	if (length > 2 * sizeof(wide)) {
-		COPY(2, to, from);
-		length -= 2 * sizeof(wide), from += 2 * sizeof(wide), to += 2 * sizeof(wide);
-	}
-	copy_little(to, from, length);
+	for (; length > SHORT; length -= SHORT, from += SHORT, to += SHORT)
+		COPY(8, to, from);
+	copy_short(to, from, length);
 }
 
 static void copy_down(char *to, const char *from, size_t length) {
@@ -93,26 +115,33 @@ static void copy_down(char *to, const char *from, size_t length) {
 #pragma clang loop unroll(full)
 		for (size_t at = TURN; at > 0; at -= 8 * sizeof(wide))
 			COPY(8, to + length - TURN + at - 8 * sizeof(wide), from + length - TURN + at - 8 * sizeof(wide));
-	for (; length > 2 * sizeof(wide); length -= sizeof(wide))
-		COPY(1, to + length - sizeof(wide), from + length - sizeof(wide));
-	copy_little(to, from, length);
+	for (; length > SHORT; length -= SHORT)
+		COPY(8, to + length - SHORT, from + length - SHORT);
+	copy_short(to, from, length);
 }
 
 void *__real_memcpy(void *restrict, const void *restrict, size_t);
 void *__real_memmove(void *, const void *, size_t);
 void *__real_memset(void *, int, size_t);
 
+/* What is short is copied alike wherever it is. */
+
 void *__wrap_memcpy(void *restrict to, const void *restrict from, size_t length) {
-	if (!is_mapped(to) && !is_mapped(from))
+	if (length <= SHORT)
+		copy_short(to, from, length);
+	else if (!is_mapped(to) && !is_mapped(from))
 		return __real_memcpy(to, from, length);
-	copy_up(to, from, length);
+	else
+		copy_up(to, from, length);
 	return to;
 }
 
 void *__wrap_memmove(void *to, const void *from, size_t length) {
-	if (!is_mapped(to) && !is_mapped(from))
+	if (length <= SHORT)
+		copy_short(to, from, length);
+	else if (!is_mapped(to) && !is_mapped(from))
 		return __real_memmove(to, from, length);
-	if ((uintptr_t)to - (uintptr_t)from < length)
+	else if ((uintptr_t)to - (uintptr_t)from < length)
 		copy_down(to, from, length);
 	else
 		copy_up(to, from, length);

@@ -2,7 +2,10 @@
  *
  * An unnamed semaphore in shared memory is worked by the rules of the GNU C library on
  * 64-bit Linux, so that native programs can use it at the same time: the value in the
- * lower half of a 64-bit word, the number of waiters in the upper one. */
+ * lower half of a 64-bit word, the number of waiters in the upper one.
+ *
+ * A named semaphore whose page is mapped is known to the program by the address of the page:
+ * to take and to give one is then the same for all that is mapped. */
 #include "internal.h"
 
 #include <limits.h>
@@ -14,13 +17,19 @@
 struct semaphore {
 	union {
 		uint64_t word;  /* shared: in the object, not here; local: the value */
-		uint64_t *page; /* named: its own word, if it is mapped */
+		struct {
+			uint64_t *page; /* named: its own word, if it is mapped */
+			struct semaphore *next; /* named, with a page */
+		};
 	};
 	uint32_t wakeup;   /* shared: who is woken, SHARED_WAKEUP for other processes too */
 	posix_ipc_mappings_own_mapping_t host_mapping; /* named, with a page */
 	uint32_t magic;    /* named or local */
 	posix_ipc_semaphore_borrow_semaphore_t handle;
 };
+
+/* Those with a name and a page. */
+static struct semaphore *paged;
 
 _Static_assert(sizeof(struct semaphore) <= sizeof(sem_t), "the native size is the limit");
 
@@ -68,7 +77,22 @@ sem_t *sem_open(const char *text, int flags, ...) {
 		semaphore->page = (uint64_t *)mapping_address(semaphore->host_mapping);
 	else
 		posix_ipc_types_error_code_free(&error);
-	return (sem_t *)semaphore;
+	if (!semaphore->page)
+		return (sem_t *)semaphore;
+	semaphore->next = paged;
+	paged = semaphore;
+	return (sem_t *)semaphore->page;
+}
+
+/* What a program knows as its semaphore, if it has a name. */
+static struct semaphore *named(sem_t *public) {
+	struct semaphore *semaphore = (struct semaphore *)public;
+	if (!is_mapped(public))
+		return semaphore->magic == NAMED ? semaphore : NULL;
+	for (semaphore = paged; semaphore; semaphore = semaphore->next)
+		if ((sem_t *)semaphore->page == public)
+			return semaphore;
+	return NULL;
 }
 
 int sem_unlink(const char *text) {
@@ -83,13 +107,18 @@ int sem_unlink(const char *text) {
 }
 
 int sem_close(sem_t *public) {
-	struct semaphore *semaphore = (struct semaphore *)public;
 	uint64_t offset;
-	if (shared_at(public, sizeof *public, &offset) || semaphore->magic != NAMED)
+	struct semaphore *semaphore = shared_at(public, sizeof *public, &offset) ? NULL : named(public);
+	if (!semaphore)
 		return fail_with(EINVAL);
 	semaphore->magic = 0;
-	if (semaphore->page)
+	if (semaphore->page) {
+		struct semaphore **at = &paged;
+		while (*at != semaphore)
+			at = &(*at)->next;
+		*at = semaphore->next;
 		posix_ipc_mappings_mapping_drop_own(semaphore->host_mapping);
+	}
 	posix_ipc_semaphore_semaphore_drop_own((posix_ipc_semaphore_own_semaphore_t){semaphore->handle.__handle});
 	free(semaphore);
 	return 0;
@@ -112,15 +141,6 @@ static bool give_to_page(uint64_t *page) {
 		if (__atomic_compare_exchange_n(page, &word, word + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			return true;
 	return false;
-}
-
-/* The page of a semaphore, if there is nothing to do but to change its value: no copies of
- * shared memory to meet, no notifications to look for. */
-static inline uint64_t *page_alone(const sem_t *public) {
-	const struct semaphore *semaphore = (const struct semaphore *)public;
-	if (copied_mappings > 0 || is_mapped(public) || semaphore->magic != NAMED || notification_count() > 0)
-		return NULL;
-	return semaphore->page;
 }
 
 static bool acquire_named(void *object, uint64_t *timeout, ipc_error *error) {
@@ -243,15 +263,18 @@ static bool release_shared(const struct shared *at, ipc_error *error) {
 enum kind { IS_NONE, IS_NAMED, IS_LOCAL, IS_SHARED };
 
 /* Memory comes first: what a peer writes there must not pass for a handle. */
-static enum kind kind_of(sem_t *public, struct shared *at) {
-	struct semaphore *semaphore = (struct semaphore *)public;
+static enum kind kind_of(sem_t *public, struct shared *at, struct semaphore **semaphore) {
 	struct segment *segment = shared_at(public, sizeof *public, &at->offset);
 	if (segment) {
 		at->segment = segment->handle;
 		at->word = is_mapped(public) ? (uint64_t *)public : NULL;
 		return at->offset % 8 == 0 ? IS_SHARED : IS_NONE;
 	}
-	return semaphore->magic == NAMED ? IS_NAMED : semaphore->magic == LOCAL ? IS_LOCAL : IS_NONE;
+	*semaphore = named(public);
+	if (*semaphore)
+		return IS_NAMED;
+	*semaphore = (struct semaphore *)public;
+	return !is_mapped(public) && (*semaphore)->magic == LOCAL ? IS_LOCAL : IS_NONE;
 }
 
 int sem_init(sem_t *public, int shared, unsigned value) {
@@ -278,9 +301,10 @@ int sem_init(sem_t *public, int shared, unsigned value) {
 
 int sem_destroy(sem_t *public) {
 	struct shared at;
-	switch (kind_of(public, &at)) {
+	struct semaphore *semaphore;
+	switch (kind_of(public, &at, &semaphore)) {
 	case IS_LOCAL:
-		((struct semaphore *)public)->magic = 0;
+		semaphore->magic = 0;
 		return 0;
 	case IS_SHARED:
 		return 0;
@@ -302,11 +326,11 @@ static bool acquire_local(void *object, uint64_t *timeout, ipc_error *error) {
 
 /* Takes one within `limit`. Returns 0 or an error number: `late` for a wait in vain. */
 static int acquire(sem_t *public, uint64_t limit, int late) {
-	struct semaphore *semaphore = (struct semaphore *)public;
+	struct semaphore *semaphore;
 	struct shared at;
 	ipc_error error;
 	int result;
-	switch (kind_of(public, &at)) {
+	switch (kind_of(public, &at, &semaphore)) {
 	case IS_NAMED:
 		result = wait_for(acquire_named, semaphore, limit, &error);
 		break;
@@ -334,9 +358,6 @@ static int acquire(sem_t *public, uint64_t limit, int late) {
 }
 
 static int acquire_and_meet(sem_t *public, uint64_t limit, int late) {
-	uint64_t *page = page_alone(public);
-	if (page && take_from_page(page))
-		return 0;
 	push();
 	int number = acquire(public, limit, late);
 	pull();
@@ -344,17 +365,29 @@ static int acquire_and_meet(sem_t *public, uint64_t limit, int late) {
 	return number ? fail_with(number) : 0;
 }
 
-int sem_wait(sem_t *public) {
+/* What semaphore.h leaves, when it has tried the word itself. */
+
+int __posix_ipc_sem_wait(sem_t *public) {
 	return acquire_and_meet(public, FOREVER, ETIMEDOUT);
 }
 
-int sem_trywait(sem_t *public) {
+int __posix_ipc_sem_trywait(sem_t *public) {
 	return acquire_and_meet(public, 0, EAGAIN);
+}
+
+int sem_wait(sem_t *public) {
+	return __posix_ipc_took_at_once(public) ? 0 : __posix_ipc_sem_wait(public);
+}
+
+int sem_trywait(sem_t *public) {
+	return __posix_ipc_took_at_once(public) ? 0 : __posix_ipc_sem_trywait(public);
 }
 
 int sem_clockwait(sem_t *restrict public, clockid_t clock, const struct timespec *restrict end) {
 	if ((clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) || !valid_time(end))
 		return fail_with(EINVAL);
+	if (__posix_ipc_took_at_once(public))
+		return 0;
 	return acquire_and_meet(public, time_until(clock, end), ETIMEDOUT);
 }
 
@@ -362,16 +395,13 @@ int sem_timedwait(sem_t *restrict public, const struct timespec *restrict end) {
 	return sem_clockwait(public, CLOCK_REALTIME, end);
 }
 
-int sem_post(sem_t *public) {
-	struct semaphore *semaphore = (struct semaphore *)public;
+int __posix_ipc_sem_post(sem_t *public) {
+	struct semaphore *semaphore;
 	struct shared at;
 	ipc_error error;
 	bool done = true;
-	uint64_t *page = page_alone(public);
-	if (page && give_to_page(page))
-		return 0;
 	push();
-	switch (kind_of(public, &at)) {
+	switch (kind_of(public, &at, &semaphore)) {
 	case IS_NAMED:
 		done = release_named(semaphore, &error);
 		break;
@@ -390,15 +420,19 @@ int sem_post(sem_t *public) {
 	return done ? 0 : ipc_fail(&error, A_SEMAPHORE);
 }
 
+int sem_post(sem_t *public) {
+	return __posix_ipc_gave_at_once(public) ? 0 : __posix_ipc_sem_post(public);
+}
+
 int sem_getvalue(sem_t *restrict public, int *restrict value) {
-	struct semaphore *semaphore = (struct semaphore *)public;
+	struct semaphore *semaphore;
 	struct shared at;
 	ipc_error error;
 	uint32_t count;
 	uint64_t word;
 	bool done = true;
 	meet();
-	switch (kind_of(public, &at)) {
+	switch (kind_of(public, &at, &semaphore)) {
 	case IS_NAMED:
 		done = posix_ipc_semaphore_method_semaphore_value(semaphore->handle, &count, &error);
 		break;
