@@ -13,3 +13,5 @@
 #include <time.h>
 #include <unistd.h>
 #undef __wasi__
+/* `Atomics` are left out where the engine takes the system for a browser's. */
+#undef EMSCRIPTEN

@@ -219,10 +219,25 @@ declare module "posix-ipc" {
         u32(offset: number | bigint): SharedU32;
         /** The word of 64 bits at an offset that is a multiple of 8. */
         u64(offset: number | bigint): SharedU64;
-        /** Closes it. To do so again does nothing. */
+        /**
+         * A view of the memory itself, not of a copy, of the object as long as it is now. What
+         * the script stores there, others see at once, and the reverse; `Atomics` work against
+         * native programs. The grant has to have `map`, or the error is `NotPermittedError`.
+         *
+         * `offset` is in bytes and a multiple of the size of an element, `length` in elements;
+         * all to the end without it. What was opened to be read is not written by its views.
+         * `close` takes the memory away: views have the length 0 then. Where somebody makes
+         * the object shorter, an access past its end ends the script.
+         */
+        view(): Uint8Array<ArrayBuffer>;
+        view<T extends View>(type: ViewConstructor<T>, offset?: number | bigint, length?: number | bigint): T;
+        /** Closes it, and takes the memory of all its views away. To do so again does nothing. */
         close(): void;
         [Symbol.dispose](): void;
     }
+
+    type View = ArrayBufferView<ArrayBuffer>;
+    type ViewConstructor<T extends View> = new (buffer: ArrayBuffer, offset?: number, length?: number) => T;
 
     /**
      * A word in shared memory. Its operations are atomic, sequentially consistent, also

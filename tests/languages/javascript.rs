@@ -79,6 +79,71 @@ fn a_script_and_a_native_program() {
 }
 
 #[test]
+fn views_are_the_memory_itself() {
+    let Some(js) = Runtime::find("js") else {
+        return;
+    };
+    let ended = js.run(&["--private", "--map"], &script("views.js"), &[]);
+    assert_eq!((ended.lines(), &*ended.stderr), (vec!["done"], ""));
+}
+
+#[test]
+fn a_view_and_a_native_program_that_changes_it() {
+    let text = r#"
+import { SharedMemory } from "posix-ipc";
+const words = SharedMemory.open(process.argv[2]).view(Int32Array);
+console.log(words[2]);
+while (Atomics.load(words, 3) === 0);
+console.log(Atomics.add(words, 2, 1), words[2]);
+"#;
+    let Some(js) = Runtime::find("js") else {
+        return;
+    };
+    let names = Names::new();
+    let name = names.name("frame");
+    let mut native = Native::set_up(&[
+        format!("f = shm.open {name} create"),
+        "shm.resize f 64".into(),
+        "shm.word f u32 8 store 5".into(),
+    ]);
+    let folder = Folder::new();
+    let script = folder.file("script.js", text);
+    let flag = format!("{name},map");
+    let mut command = js.command(&["--shm", &flag], &script, &[&name]);
+    let mut guest = Running::start(command.stdin(Stdio::null()));
+    assert_eq!(guest.line(), "5");
+    native.run("shm.word f u32 8 add 10").unwrap();
+    native.run("shm.word f u32 12 store 1").unwrap();
+    assert_eq!(guest.line(), "15 16");
+    let ended = guest.end();
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    assert_eq!(native.run("shm.word f u32 8 load"), Ok("16".into()));
+}
+
+#[test]
+fn a_view_needs_a_grant_to_map() {
+    let text = r#"
+import { SharedMemory } from "posix-ipc";
+const segment = SharedMemory.open(process.argv[2]);
+try {
+    segment.view();
+} catch (error) {
+    console.log(error.name, error.code, segment.read(0, 2).length);
+}
+"#;
+    let names = Names::new();
+    let name = names.name("frame");
+    let _native = Native::set_up(&[
+        format!("f = shm.open {name} create"),
+        "shm.resize f 64".into(),
+    ]);
+    let Some(ended) = run(text, &["--shm", &name], &[&name]) else {
+        return;
+    };
+    assert_eq!(ended.lines(), ["NotPermittedError EPERM 2"]);
+}
+
+#[test]
 fn a_name_that_is_not_granted() {
     let text = r#"
 import { MessageQueue, NotPermittedError, Semaphore, SharedMemory } from "posix-ipc";
@@ -354,7 +419,8 @@ fn the_programs_of_the_manual_run() {
     for example in Example::all(&manual(), "js") {
         let folder = Folder::new();
         let script = example.save(&folder.path().join("script.js"));
-        let ended = js.run(&["--private", "--timeout", "60s"], &script, &[]);
+        let flags = ["--private", "--map", "--timeout", "60s"];
+        let ended = js.run(&flags, &script, &[]);
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{example:?}");
         example.assert_printed(&ended.stdout);
     }
@@ -389,7 +455,7 @@ fn scripts_have_the_types_that_are_declared() {
         return;
     };
     let folder = Folder::new();
-    let mut files = vec![script("kinds.js"), script("peer.js")];
+    let mut files = vec![script("kinds.js"), script("peer.js"), script("views.js")];
     for example in Example::all(&manual(), "js") {
         let name = format!("line-{}.js", example.line);
         files.push(example.save(&folder.path().join(name)));

@@ -13,7 +13,9 @@ setup_js() {
         NODE_BIN=$CACHE/node/bin
     fi
     made js "$CACHE/js" "$TYPESCRIPT" make_js js_works
-    settings js POSIX_IPC_GUEST_TSC="$CACHE/bin/guest-tsc"
+    guest_tool js bulk-memory
+    settings js POSIX_IPC_GUEST_TSC="$CACHE/bin/guest-tsc" \
+        POSIX_IPC_BULK_MEMORY="$CACHE/bin/posix-ipc-bulk-memory"
 }
 
 node_works() { PATH=$1/bin:$PATH "$1/bin/npm" --version >"$CACHE/log/try-js.log" 2>&1; }

@@ -72,6 +72,16 @@ export function room(value, what) {
     return bytes(value, what);
 }
 
+const TypedArray = Object.getPrototypeOf(Uint8Array);
+
+// A class of views of buffers.
+export function viewOf(type) {
+    if (type === DataView || (typeof type === "function" && type.prototype instanceof TypedArray)) {
+        return type;
+    }
+    throw new TypeError(`type must be DataView or a class of typed arrays, as Int32Array, not ${shown(type)}`);
+}
+
 // ---- options ---------------------------------------------------------------------------
 
 const NONE = Object.freeze({});

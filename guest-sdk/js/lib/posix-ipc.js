@@ -3,7 +3,7 @@
 
 import {
     CREATE, OPEN, accessOf, bytes, countOf, creation, flag, integer, limitsOf, milliseconds,
-    optionsOf, priorityOf, room, signalOf, text, timeoutOf, word32, word64,
+    optionsOf, priorityOf, room, signalOf, text, timeoutOf, viewOf, word32, word64,
 } from "internal:arguments";
 import { ClosedError, TimeoutError } from "internal:errors";
 import host from "internal:host";
@@ -125,11 +125,15 @@ export class SemaphoreGuard {
 
 export class SharedMemory extends Fast {
     #handle;
+    #writable;
+    // What views are of, the largest one last: more than one once the object has grown.
+    #buffers = [];
 
-    constructor(key, handle) {
+    constructor(key, handle, access) {
         made(key, "SharedMemory", "SharedMemory.open or SharedMemory.createUnique");
         super(host.fast.segment(handle, new.target.prototype));
         this.#handle = handle;
+        this.#writable = access !== "read";
     }
 
     static open(name, options) {
@@ -140,7 +144,8 @@ export class SharedMemory extends Fast {
             access: accessOf(given, ["read", "read-write"]),
             size: given.size === undefined ? undefined : integer(given.size, "size"),
         };
-        return new SharedMemory(OWN, host.segment.open(text(name, "name"), wanted));
+        const handle = host.segment.open(text(name, "name"), wanted);
+        return new SharedMemory(OWN, handle, wanted.access);
     }
 
     static createUnique(prefix, options) {
@@ -193,7 +198,21 @@ export class SharedMemory extends Fast {
         return new SharedU64(OWN, this.#handle, integer(offset, "offset"));
     }
 
+    view(type = Uint8Array, offset = 0, length = undefined) {
+        const View = viewOf(type);
+        const start = integer(offset, "offset");
+        const count = length === undefined ? undefined : integer(length, "length");
+        // A buffer that somebody took the memory of is as if it were not there.
+        this.#buffers = this.#buffers.filter((buffer) => !buffer.detached);
+        if (!(this.#buffers.at(-1)?.byteLength >= this.size)) {
+            this.#buffers.push(host.segment.map(this.#handle, this.#writable));
+        }
+        return new View(this.#buffers.at(-1), start, count);
+    }
+
     close() {
+        this.#buffers.forEach(host.segment.detach);
+        this.#buffers = [];
         host.segment.close(this.#handle);
     }
 

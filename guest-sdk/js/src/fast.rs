@@ -11,6 +11,7 @@ use posix_ipc_guest::{Queue, Segment, Semaphore};
 use rquickjs::{Ctx, Exception, Function, Object, Result, Value, qjs};
 
 use crate::handle::{Handle, Held, Resource};
+use crate::view::is_mapped;
 
 /// What objects of scripts are whose methods are here: the class is the kind, and the opaque
 /// pointer leads to the handle.
@@ -265,7 +266,8 @@ impl Call<'_> {
         }
     }
 
-    /// An argument that is an array of bytes. Nothing but JavaScript moves or frees them.
+    /// An argument that is an array of bytes of the guest's own. Nothing but JavaScript moves or
+    /// frees them.
     fn bytes(&self, index: usize) -> Option<*mut [u8]> {
         let value = *self.arguments.get(index)?;
         // SAFETY: of a value whose type that is, the engine gives the address and length.
@@ -294,7 +296,9 @@ impl Call<'_> {
                 return None;
             }
             let start = start.add(offset as usize);
-            Some(ptr::slice_from_raw_parts_mut(start, length as usize))
+            let bytes = ptr::slice_from_raw_parts_mut(start, length as usize);
+            // The slow form makes a copy.
+            (!is_mapped(bytes)).then_some(bytes)
         }
     }
 }

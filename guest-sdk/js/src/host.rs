@@ -15,6 +15,7 @@ use rquickjs::{Array, BigInt, Ctx, Exception, Function, Object, Result, TypedArr
 use crate::bindings::wasi::cli::exit::exit_with_code;
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::handle::{Held, MakeError, close, fail, hold, using, using_all};
+use crate::view::{self, bytes, fill};
 
 type Bytes<'js> = TypedArray<'js, u8>;
 
@@ -70,14 +71,6 @@ fn duration(milliseconds: f64) -> Duration {
     Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or(Duration::MAX)
 }
 
-/// What is behind a typed array.
-fn bytes<'a>(ctx: &Ctx<'_>, array: &'a Bytes<'_>) -> Result<&'a [u8]> {
-    // SAFETY: no function here calls JavaScript, which alone could change or move the bytes,
-    // before the borrow of its arguments ends.
-    let bytes = unsafe { array.as_bytes() };
-    bytes.ok_or_else(|| Exception::throw_type(ctx, "the ArrayBuffer is detached"))
-}
-
 // ---- semaphores ------------------------------------------------------------------------
 
 fn semaphores<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
@@ -91,6 +84,7 @@ fn semaphores<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
             .create_new(options.get("exclusive")?)
             .mode(options.get("mode")?)
             .value(options.get("value")?)
+            .fast(true)
             .open(&name);
         hold(&ctx, about(&ctx, &name, opened)?)
     }
@@ -102,6 +96,7 @@ fn semaphores<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         let created = Semaphore::options()
             .mode(options.get("mode")?)
             .value(options.get("value")?)
+            .fast(true)
             .create_unique(&prefix);
         hold(&ctx, about(&ctx, &prefix, created)?)
     }
@@ -206,13 +201,11 @@ fn segments<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         offset: f64,
         buffer: Bytes<'js>,
     ) -> Result<usize> {
-        let Some(mut buffer) = buffer.as_raw() else {
-            return Err(Exception::throw_type(&ctx, "the ArrayBuffer is detached"));
-        };
-        // SAFETY: as for `bytes`; and nothing else borrows these.
-        let buffer = unsafe { buffer.as_mut() };
-        using(&ctx, &held, |segment| {
-            read_into_all(segment, offset as u64, buffer)
+        fill(&ctx, &buffer, |buffer| {
+            let read = using(&ctx, &held, |segment| {
+                read_into_all(segment, offset as u64, buffer)
+            })?;
+            Ok((read, read))
         })
     }
     fn write<'js>(
@@ -222,7 +215,7 @@ fn segments<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         data: Bytes<'js>,
     ) -> Result<()> {
         let data = bytes(&ctx, &data)?;
-        using(&ctx, &held, |segment| segment.write(offset as u64, data))
+        using(&ctx, &held, |segment| segment.write(offset as u64, &data))
     }
     fn word32<'js>(
         ctx: Ctx<'js>,
@@ -324,6 +317,8 @@ fn segments<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         .with("word64", word64)?
         .with("wait", wait)?
         .with("notify", notify)?
+        .with("map", view::map)?
+        .with("detach", view::detach)?
         .with("close", close::<Segment>)?;
     Ok(functions.0)
 }
@@ -420,8 +415,8 @@ fn queues<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     ) -> Result<()> {
         let payload = bytes(&ctx, &payload)?;
         using(&ctx, &held, |queue| match timeout {
-            Some(timeout) => queue.send_timeout(payload, priority, duration(timeout)),
-            None => queue.send(payload, priority),
+            Some(timeout) => queue.send_timeout(&payload, priority, duration(timeout)),
+            None => queue.send(&payload, priority),
         })
     }
     fn try_send<'js>(
@@ -431,7 +426,7 @@ fn queues<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         priority: u32,
     ) -> Result<bool> {
         let payload = bytes(&ctx, &payload)?;
-        using(&ctx, &held, |queue| queue.try_send(payload, priority))
+        using(&ctx, &held, |queue| queue.try_send(&payload, priority))
     }
     fn receive<'js>(
         ctx: Ctx<'js>,
@@ -451,14 +446,12 @@ fn queues<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         buffer: Bytes<'js>,
         timeout: Option<f64>,
     ) -> Result<Object<'js>> {
-        let Some(mut buffer) = buffer.as_raw() else {
-            return Err(Exception::throw_type(&ctx, "the ArrayBuffer is detached"));
-        };
-        // SAFETY: as for `bytes`; and nothing else borrows these.
-        let buffer = unsafe { buffer.as_mut() };
-        let (length, priority) = using(&ctx, &held, |queue| match timeout {
-            Some(timeout) => queue.receive_into_timeout(buffer, duration(timeout)),
-            None => queue.receive_into(buffer),
+        let (length, priority) = fill(&ctx, &buffer, |buffer| {
+            let received = using(&ctx, &held, |queue| match timeout {
+                Some(timeout) => queue.receive_into_timeout(buffer, duration(timeout)),
+                None => queue.receive_into(buffer),
+            })?;
+            Ok((received.0, received))
         })?;
         let object = Object::new(ctx)?;
         object.set("length", length)?;
@@ -478,8 +471,9 @@ fn queues<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         priorities: Vec<u32>,
         timeout: Option<f64>,
     ) -> Result<usize> {
-        let payloads: Result<Vec<&[u8]>> = payloads.iter().map(|it| bytes(&ctx, it)).collect();
-        let messages: Vec<(&[u8], u32)> = payloads?.into_iter().zip(priorities).collect();
+        let payloads: Result<Vec<_>> = payloads.iter().map(|it| bytes(&ctx, it)).collect();
+        let payloads = payloads?;
+        let messages: Vec<(&[u8], u32)> = payloads.iter().map(|it| &**it).zip(priorities).collect();
         using(&ctx, &held, |queue| {
             let messages = messages.iter().copied();
             match timeout {
@@ -672,10 +666,10 @@ fn system<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     }
     fn decode<'js>(ctx: Ctx<'js>, data: Bytes<'js>, fatal: bool) -> Result<String> {
         let data = bytes(&ctx, &data)?;
-        match std::str::from_utf8(data) {
+        match std::str::from_utf8(&data) {
             Ok(text) => Ok(text.to_owned()),
             Err(_) if fatal => Err(Exception::throw_type(&ctx, "the encoded data is not UTF-8")),
-            Err(_) => Ok(String::from_utf8_lossy(data).into_owned()),
+            Err(_) => Ok(String::from_utf8_lossy(&data).into_owned()),
         }
     }
     fn read_file(ctx: Ctx<'_>, path: String) -> Result<Bytes<'_>> {
@@ -690,13 +684,11 @@ fn system<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     }
     /// At least a byte of standard input, or none at its end.
     fn read_part<'js>(ctx: Ctx<'js>, buffer: Bytes<'js>) -> Result<usize> {
-        let Some(mut buffer) = buffer.as_raw() else {
-            return Err(Exception::throw_type(&ctx, "the ArrayBuffer is detached"));
-        };
-        // SAFETY: as for `bytes`; and nothing else borrows these.
-        let buffer = unsafe { buffer.as_mut() };
-        let read = std::io::stdin().read(buffer);
-        read.map_err(|error| file_error(&ctx, "standard input", &error))
+        fill(&ctx, &buffer, |buffer| {
+            let read = std::io::stdin().read(buffer);
+            let read = read.map_err(|error| file_error(&ctx, "standard input", &error))?;
+            Ok((read, read))
+        })
     }
     fn write_file<'js>(ctx: Ctx<'js>, path: String, data: Bytes<'js>) -> Result<()> {
         let data = bytes(&ctx, &data)?;

@@ -9,6 +9,7 @@ mod handle;
 mod host;
 mod modules;
 mod script;
+mod view;
 
 fn main() {
     let code = script::main();
