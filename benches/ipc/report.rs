@@ -86,8 +86,8 @@ impl Measured {
                 format!(" {:.1} GB/s", bytes as f64 / numbers.median())
             })
         } else {
-            let ratio = self.ratio(who, native).unwrap_or(f64::NAN);
-            format!(" x {ratio:.2}")
+            let ratio = self.ratio(who, native);
+            ratio.map_or(String::new(), |ratio| format!(" x {ratio:.2}"))
         };
         format!("{median} ({least}){more}")
     }
