@@ -76,6 +76,24 @@ fn mappings_are_like_native_ones() {
 }
 
 #[test]
+fn copies_of_every_length_and_overlap() {
+    let Some([native, guest]) = both("copies.c") else {
+        return;
+    };
+    let run = |program: &Program, option: &str| {
+        let names = Names::new();
+        let name = names.name("memory");
+        let grant = format!("{name},own{option}");
+        program.start_with(["--shm", &grant], [&name]).output()
+    };
+    let native = run(&native, "");
+    assert!(native.ends_with(" copies right\n"), "{native}");
+    for option in ["", ",map"] {
+        assert_same(&native, &run(&guest, option));
+    }
+}
+
+#[test]
 fn frames_through_a_ring() {
     let Some(programs) = both("frames.c") else {
         return;
