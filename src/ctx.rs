@@ -28,6 +28,7 @@ use crate::wait::{Canceller, Park, WaitMode, WaitStrategy, Waiter, Waits};
 use access::Audit;
 use created::Created;
 use log_dedup::{LogDecision, LogDedup};
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -203,6 +204,7 @@ pub struct IpcCtx {
     canceller: Canceller,
     /// What the guest's memories and tables take.
     memory: Option<Reservation>,
+    refused_memory: bool,
     denials: LogDedup,
     limits: Mutex<LogDedup>,
     audit: Option<Box<Audit>>,
@@ -239,6 +241,22 @@ impl IpcCtx {
             Some(fault) => error.context(fault),
             None => error,
         }
+    }
+
+    /// What the guest may hold.
+    pub fn quota(&self) -> &Quota {
+        self.usage.quota()
+    }
+
+    /// What the guest holds, also for other threads and later.
+    pub fn usage(&self) -> Usage {
+        self.usage.clone()
+    }
+
+    /// Whether the quota has refused memory to the guest. If it cannot be instantiated
+    /// then, with an error that is no [`Trap`], its limit is too small for it to start.
+    pub fn was_refused_memory(&self) -> bool {
+        self.refused_memory
     }
 
     pub(crate) fn host(&self) -> &IpcHost {
@@ -396,7 +414,13 @@ impl IpcCtx {
     }
 
     /// The guest's answer to a request beyond a limit of its grant, which is logged.
-    pub(crate) fn over_grant(&self, permit: &Permit, option: &str, max: u64, asked: u64) -> Error {
+    pub(crate) fn over_grant<T: fmt::Display>(
+        &self,
+        permit: &Permit,
+        option: &str,
+        max: T,
+        asked: T,
+    ) -> Error {
         let kind = permit.guest_name.kind();
         let name = permit.guest_name.as_str().escape_debug();
         self.log_limit(&format!(
@@ -524,6 +548,7 @@ impl IpcCtxBuilder {
             spare: Arc::default(),
             canceller: Canceller::new(),
             memory: None,
+            refused_memory: false,
             denials: LogDedup::default(),
             limits: Mutex::default(),
             audit: self.audit,

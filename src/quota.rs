@@ -117,9 +117,9 @@ limits! {
 }
 
 /// What one guest holds, measured against its [`Quota`]. Clones are the same
-/// account.
+/// account, also when the guest is gone.
 #[derive(Clone, Debug)]
-pub(crate) struct Usage {
+pub struct Usage {
     quota: Arc<Quota>,
     /// In the order of [`Resource::ALL`].
     counters: Arc<[Counter]>,
@@ -140,7 +140,7 @@ impl Usage {
     }
 
     /// The limits.
-    pub(crate) fn quota(&self) -> &Quota {
+    pub fn quota(&self) -> &Quota {
         &self.quota
     }
 
@@ -159,8 +159,9 @@ impl Usage {
         self.reserve(Resource::MessageSize, bytes).map(drop)
     }
 
-    #[cfg(test)]
-    fn used(&self, resource: Resource) -> u64 {
+    /// How much of a resource the guest holds now. Of [`Resource::MessageSize`] it is 0:
+    /// that limits each message.
+    pub fn used(&self, resource: Resource) -> u64 {
         self.counters[resource as usize].used()
     }
 }
@@ -212,7 +213,6 @@ impl Counter {
     }
 
     /// How much is taken.
-    #[cfg(test)]
     fn used(&self) -> u64 {
         self.0.used.load(Ordering::Relaxed)
     }

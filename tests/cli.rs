@@ -631,7 +631,19 @@ fn mistakes_on_the_command_line_are_explained() {
         ),
         (
             &["run", "--shm", "/a,max-size=5MB", "x.wasm"],
-            "4096, 64KiB, 16MiB or 2GiB",
+            "64B, 64KiB, 16MiB or 2GiB",
+        ),
+        (
+            &["run", "--shm", "/a,max-size=64", "x.wasm"],
+            "max-size: 64 of what? write 64B, 64KiB, 64MiB or 64GiB",
+        ),
+        (
+            &["run", "--max-memory", "64", "x.wasm"],
+            "64 of what? write 64B, 64KiB, 64MiB or 64GiB",
+        ),
+        (
+            &["run", "--max-wait", "30", "x.wasm"],
+            "30 of what? write 30ms, 30s, 30min or 30h",
         ),
         (
             &["run", "--sem", "/a,keep", "x.wasm"],
@@ -643,7 +655,7 @@ fn mistakes_on_the_command_line_are_explained() {
         ),
         (
             &["run", "--timeout", "5", "x.wasm"],
-            r#"is not a time such as "500ms""#,
+            "5 of what? write 5ms, 5s, 5min or 5h",
         ),
         (
             &["run", "--max-handles", "many", "x.wasm"],

@@ -123,7 +123,10 @@ impl IpcCtx {
         let grown = grown.map_err(|exceeded| self.over(&exceeded));
         match self.audited_limit(AccessRequest::nameless(Operation::Grow), grown) {
             Ok(()) => Ok(true),
-            Err(Error::Code(_)) => Ok(false),
+            Err(Error::Code(_)) => {
+                self.refused_memory = true;
+                Ok(false)
+            }
             Err(Error::Trap(trap)) => Err(trap),
         }
     }

@@ -1,5 +1,6 @@
 //! Why a grant is refused.
 
+use super::bytes::BytesError;
 use super::rights::options;
 use crate::name::show::{quoted, shown};
 use crate::name::{Kind, NameError};
@@ -66,6 +67,13 @@ pub enum GrantError {
         value: String,
         /// What it takes.
         wanted: &'static str,
+    },
+    /// An option's value is not a number of bytes.
+    Size {
+        /// The option.
+        option: &'static str,
+        /// Why it is none.
+        error: BytesError,
     },
     /// Two options do not go together.
     Conflict {
@@ -142,6 +150,7 @@ impl fmt::Display for GrantError {
                 value,
                 wanted,
             } => write!(f, "{option} cannot be {}: it is {wanted}", quoted(value)),
+            Self::Size { option, error } => write!(f, "{option}: {error}"),
             Self::Conflict { problem } => f.write_str(problem),
             Self::Twice { kind, name } => {
                 write!(f, "{kind}:{} is granted twice; write one grant", shown(name))

@@ -260,9 +260,9 @@ impl Setting {
             Self::Access(access) => format!("access = \"{access}\""),
             Self::Lifecycle(lifecycle) => format!("lifecycle = \"{lifecycle}\""),
             Self::MaxObjects(max) => format!("max = {max}"),
-            Self::MaxSize(max) => format!("max-size = {max}"),
+            Self::MaxSize(max) => format!("max-size = \"{}\"", Bytes(max)),
             Self::MaxMessages(max) => format!("max-msgs = {max}"),
-            Self::MaxMessageSize(max) => format!("max-msg-size = {max}"),
+            Self::MaxMessageSize(max) => format!("max-msg-size = \"{}\"", Bytes(max.into())),
             Self::Undo => "undo = true".into(),
             Self::Map => "map = true".into(),
             Self::Keep => "keep = true".into(),
@@ -271,7 +271,7 @@ impl Setting {
 }
 
 const NUMBER: &str = "a number such as 4";
-const SIZE: &str = "a number of bytes such as 4096, 64KiB, 16MiB or 2GiB";
+const SIZE: &str = "a number of bytes such as 64B, 64KiB, 16MiB or 2GiB";
 
 fn number(option: &'static str, value: &str) -> Result<u64, GrantError> {
     // `u64::from_str` would take a sign.
@@ -286,14 +286,17 @@ fn number(option: &'static str, value: &str) -> Result<u64, GrantError> {
 }
 
 fn size(option: &'static str, value: &str) -> Result<u64, GrantError> {
-    value
-        .parse()
-        .map(|Bytes(bytes)| bytes)
-        .map_err(|_| GrantError::Value {
+    if value.is_empty() {
+        return Err(GrantError::Value {
             option,
             value: value.into(),
             wanted: SIZE,
-        })
+        });
+    }
+    value
+        .parse()
+        .map(|Bytes(bytes)| bytes)
+        .map_err(|error| GrantError::Size { option, error })
 }
 
 /// A limit of queues, which the kernel counts in 32 bits.
@@ -366,7 +369,7 @@ mod tests {
             ),
             ("mq:/jobs,map", "\"map\" is not an option of mq"),
             ("shm:/a,undo", "\"undo\" is not an option of shm"),
-            ("sem:/a,max-size=1", "\"max-size\" is not an option of sem"),
+            ("sem:/a,max-size=1B", "\"max-size\" is not an option of sem"),
             ("shm:/a,max-msgs=1", "\"max-msgs\" is not an option of shm"),
             ("mq:/jobs,recv,recv", "\"recv\" is given twice"),
             (
@@ -395,9 +398,22 @@ mod tests {
             ("mq:/jobs,max=1=2", "max cannot be"),
             (
                 "shm:/a,max-size=16MB",
-                "max-size cannot be \"16MB\": it is a number of bytes such as",
+                "max-size: \"16MB\" is not a size such as 64B, 64KiB, 16MiB or 2GiB",
             ),
-            ("shm:/a,max-size=17179869184GiB", "max-size cannot be"),
+            (
+                "shm:/a,max-size=64",
+                "max-size: 64 of what? write 64B, 64KiB, 64MiB or 64GiB",
+            ),
+            ("mq:/a,max-msg-size=64", "max-msg-size: 64 of what?"),
+            (
+                "shm:/a,max-size",
+                "max-size needs a value: a number of bytes such as",
+            ),
+            (
+                "shm:/a,max-size=0",
+                "max-size cannot be \"0\": it is at least 1",
+            ),
+            ("shm:/a,max-size=17179869184GiB", "is too large"),
             ("mq:/a,max-msg-size=4GiB", "less than 4GiB"),
             ("mq:/a,max-msgs=4294967296", "less than"),
             ("mq:/jobs::", "must be followed by the guest's name"),

@@ -9,7 +9,7 @@ use super::packed;
 use crate::audit::Operation;
 use crate::ctx::{AccessRequest, IpcCtx, IpcCtxView, OpenCharge, Permit};
 use crate::error::{Error, ErrorCode};
-use crate::grant::Right;
+use crate::grant::{Bytes, Right};
 use crate::host::bindings::posix::ipc::message_queue::{
     Attributes, Host, HostQueue, Message, QueueLimits,
 };
@@ -466,19 +466,13 @@ impl Opening for OpenQueue {
             max_messages,
             max_message_size,
         } = self.size();
-        for (option, max, asked) in [
-            ("max-msgs", permit.grant.max_messages(), max_messages),
-            (
-                "max-msg-size",
-                permit.grant.max_message_size(),
-                max_message_size,
-            ),
-        ] {
-            if let Some(max) = max
-                && asked > max
-            {
-                return Err(ctx.over_grant(permit, option, max.into(), asked.into()));
-            }
+        let over = |max: Option<u32>, asked| max.filter(|max| asked > *max);
+        if let Some(max) = over(permit.grant.max_messages(), max_messages) {
+            return Err(ctx.over_grant(permit, "max-msgs", max, max_messages));
+        }
+        if let Some(max) = over(permit.grant.max_message_size(), max_message_size) {
+            let [max, asked] = [max, max_message_size].map(|bytes| Bytes(bytes.into()));
+            return Err(ctx.over_grant(permit, "max-msg-size", max, asked));
         }
         ctx.check_message_size(max_message_size)
     }

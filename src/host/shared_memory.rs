@@ -5,7 +5,7 @@ use super::open::{Opened, Opening, create_unique, directions, open, unlink};
 use crate::audit::Operation;
 use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, OpenCharge, Permit};
 use crate::error::{Error, ErrorCode};
-use crate::grant::Right;
+use crate::grant::{Bytes, Right};
 use crate::host::bindings::posix::ipc::shared_memory::{
     AtomicOperation, Host, HostSegment, WaitOutcome,
 };
@@ -506,7 +506,7 @@ fn check_size(ctx: &IpcCtx, permit: &Permit, size: u64) -> Result<(), Error> {
         return Err(ErrorCode::Invalid.into());
     }
     match permit.grant.max_size() {
-        Some(max) if size > max => Err(ctx.over_grant(permit, "max-size", max, size)),
+        Some(max) if size > max => Err(ctx.over_grant(permit, "max-size", Bytes(max), Bytes(size))),
         _ => Ok(()),
     }
 }

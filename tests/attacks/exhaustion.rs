@@ -418,7 +418,7 @@ fn a_queue_with_messages_of_the_greatest_length() {
     let open = format!("q = mq.open {name}");
     let (outcomes, log) = ask(
         &probe,
-        &["--mq", &name, "--max-message-size", "8191"],
+        &["--mq", &name, "--max-message-size", "8191B"],
         &[&open],
     );
     assert_eq!(outcomes, ["error quota"]);

@@ -50,7 +50,7 @@ fn guests_of_any_make_stay_within_their_memory() {
 )]
 fn peak(folder: &Folder, text: &str) -> u64 {
     let file = folder.file("guest.wat", text);
-    let limit = LIMIT.to_string();
+    let limit = format!("{LIMIT}B");
     // Compiling takes memory too, but not the second time.
     let mut peak = 0;
     for _ in 0..2 {

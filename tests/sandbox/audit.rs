@@ -42,7 +42,7 @@ fn what_is_allowed_denied_and_over_a_limit() {
     ]);
     let (gate_flag, own_flag) = (
         format!("{gate}::/gate,wait"),
-        format!("{own},create,max-size=8"),
+        format!("{own},create,max-size=8B"),
     );
     let (ended, mut records) = recorded(
         &probe,

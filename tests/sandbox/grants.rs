@@ -920,7 +920,7 @@ fn max_size_limits_every_way_to_a_size() {
     ];
     let (outcomes, log) = ask(
         &probe,
-        &["--shm", &format!("{pattern},own,max-size=64")],
+        &["--shm", &format!("{pattern},own,max-size=64B")],
         &lines,
     );
     let quota = "error quota";
@@ -947,7 +947,7 @@ fn max_size_limits_every_way_to_a_size() {
     assert_eq!(
         log[0],
         format!(
-            "posix-ipc: the grant's max-size=64 does not allow shm:{own} with 65; \
+            "posix-ipc: the grant's max-size=64B does not allow shm:{own} with 65B; \
              raise it in the grant"
         )
     );
@@ -961,7 +961,7 @@ fn limits_of_queues_are_for_new_ones() {
     let names = Names::new();
     let [new, foreign] = ["new", "foreign"].map(|stem| names.name(stem));
     let _native = Native::set_up(&[format!("q = mq.open {foreign} create limits=8x64")]);
-    let grant = format!("{},create,max-msgs=4,max-msg-size=32", names.pattern());
+    let grant = format!("{},create,max-msgs=4,max-msg-size=32B", names.pattern());
     let lines = [
         format!("q = mq.open {new} create limits=5x32"),
         format!("q = mq.open {new} create limits=4x33"),
@@ -993,7 +993,7 @@ fn limits_of_queues_are_for_new_ones() {
     );
     assert_eq!(
         log[..2],
-        [("max-msgs=4", 5), ("max-msg-size=32", 33)].map(|(limit, asked)| format!(
+        [("max-msgs=4", "5"), ("max-msg-size=32B", "33B")].map(|(limit, asked)| format!(
             "posix-ipc: the grant's {limit} does not allow mq:{new} with {asked}; \
              raise it in the grant"
         ))

@@ -238,7 +238,7 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// A number of bytes: an integer, or a text such as `"64MiB"`.
+/// A number of bytes with its unit: a text such as `"64MiB"`. An integer can only be 0.
 struct Size(u64);
 
 impl Serialize for Size {
@@ -249,33 +249,9 @@ impl Serialize for Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-
-        impl Visitor<'_> for Either {
-            type Value = Size;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of bytes, such as 4096 or \"64KiB\"")
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Size, E> {
-                u64::try_from(number)
-                    .map(Size)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Size, E> {
-                Ok(Size(number))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
-                text.parse()
-                    .map(|Bytes(bytes)| Size(bytes))
-                    .map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_any(Either)
+        quantity(deserializer, "a size such as \"64KiB\"", |text| {
+            text.parse().map(|Bytes(bytes)| Self(bytes))
+        })
     }
 }
 
@@ -284,16 +260,53 @@ struct Wait(Duration);
 
 impl<'de> Deserialize<'de> for Wait {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_duration(&text).map(Self).map_err(de::Error::custom)
+        quantity(deserializer, "a time such as \"30s\"", |text| {
+            parse_duration(text).map(Self)
+        })
     }
 }
 
-/// Reads a time as a person writes it: `500ms`, `30s`, `5min` or `1h`.
+/// Reads a number with its unit, from a text. An integer is read as a text without a unit.
+fn quantity<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+    deserializer: D,
+    expected: &'static str,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, D::Error> {
+    struct Quantity<R>(&'static str, R);
+
+    impl<T, E: fmt::Display, R: Fn(&str) -> Result<T, E>> Visitor<'_> for Quantity<R> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_i64<F: de::Error>(self, number: i64) -> Result<T, F> {
+            (self.1)(&number.to_string())
+                .map_err(|error| F::custom(format_args!("{error} (in quotes)")))
+        }
+
+        fn visit_str<F: de::Error>(self, text: &str) -> Result<T, F> {
+            (self.1)(text).map_err(F::custom)
+        }
+    }
+
+    deserializer.deserialize_any(Quantity(expected, read))
+}
+
+/// Reads a time as a person writes it: `500ms`, `30s`, `5min` or `1h`. Only 0 needs no unit.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| {
-        format!("{text:?} is not a time such as \"500ms\", \"30s\" or \"5min\": {error}")
-    })
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number && text.bytes().all(|digit| digit == b'0') {
+        return Ok(Duration::ZERO);
+    }
+    if is_number {
+        return Err(format!(
+            "{text} of what? write {text}ms, {text}s, {text}min or {text}h"
+        ));
+    }
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{text:?} is not a time such as 500ms, 30s or 5min: {error}"))
 }
 
 #[cfg(test)]
@@ -326,9 +339,9 @@ mod tests {
     fn every_key_is_read() {
         let manifest = Manifest::parse(
             r#"
-            quota = { handles = 1, created = 2, shm-bytes = 3, mq-bytes = "4KiB", message-size = 5, pollables = 6, mappings = 8, mapping-bytes = "9KiB", memory = "10KiB", wait = "7ms" }
+            quota = { handles = 1, created = 2, shm-bytes = "3B", mq-bytes = "4KiB", message-size = "5B", pollables = 6, mappings = 8, mapping-bytes = "9KiB", memory = "10KiB", wait = "7ms" }
             sem = [{ name = "/s", access = "use", lifecycle = "open", map = true, undo = false }]
-            shm = [{ name = "/m", guest = "/g", access = "ro", lifecycle = "own", keep = true, max = 2, max-size = 4096 }]
+            shm = [{ name = "/m", guest = "/g", access = "ro", lifecycle = "own", keep = true, max = 2, max-size = "4096B" }]
             mq = [{ name = "/a,b::c", max-msgs = 3, max-msg-size = "1KiB" }]
             "#,
         )
@@ -353,6 +366,18 @@ mod tests {
             .collect();
         assert_eq!(limits, [1, 2, 3, 4096, 5, 6, 8, 9 << 10, 10 << 10]);
         assert_eq!(manifest.quota.wait, Some(Duration::from_millis(7)));
+    }
+
+    #[test]
+    fn only_0_needs_no_unit() {
+        let manifest = Manifest::parse("[quota]\nmemory = 0\nshm-bytes = \"0\"\nwait = 0").unwrap();
+        let Quota {
+            memory,
+            shm_bytes,
+            wait,
+            ..
+        } = manifest.quota;
+        assert_eq!((memory, shm_bytes, wait), (0, 0, Some(Duration::ZERO)));
     }
 
     #[test]
@@ -385,7 +410,7 @@ mod tests {
                 &["line 4", "granted twice"],
             ),
             (
-                "[[sem]]\nname = \"/a\"\nmax-size = 1",
+                "[[sem]]\nname = \"/a\"\nmax-size = \"1B\"",
                 &["line 1", "\"max-size\" is not an option of sem"],
             ),
             (
@@ -402,19 +427,41 @@ mod tests {
             ),
             (
                 "[[shm]]\nname = \"/a\"\nmax-size = -1",
-                &["line 3", "a number of bytes"],
+                &["line 3", "\"-1\" is not a size"],
+            ),
+            (
+                "[[shm]]\nname = \"/a\"\nmax-size = 4096",
+                &["line 3", "4096 of what? write 4096B, 4096KiB"],
+            ),
+            (
+                "[quota]\nmemory = \"64\"",
+                &["line 2", "64 of what? write 64B, 64KiB"],
+            ),
+            (
+                "[quota]\nmemory = true",
+                &["line 2", "expected a size such as \"64KiB\""],
             ),
             (
                 "[[shm]]\nname = \"/a\"\nmax-size = \"1MB\"",
-                &["line 3", "4096, 64KiB, 16MiB or 2GiB"],
+                &["line 3", "64B, 64KiB, 16MiB or 2GiB"],
             ),
             (
                 "[[mq]]\nname = \"/a\"\nmax-msg-size = \"4GiB\"",
                 &["line 1", "less than 4GiB"],
             ),
-            ("[quota]\nwait = 30", &["line 2", "invalid type"]),
+            (
+                "[quota]\nwait = 30",
+                &[
+                    "line 2",
+                    "30 of what? write 30ms, 30s, 30min or 30h (in quotes)",
+                ],
+            ),
             (
                 "[quota]\nwait = \"30\"",
+                &["line 2", "30 of what? write 30ms, 30s, 30min or 30h"],
+            ),
+            (
+                "[quota]\nwait = \"30x\"",
                 &["line 2", "is not a time such as"],
             ),
             ("[[mq]]\nname = ", &["line 2"]),
@@ -429,6 +476,7 @@ mod tests {
     #[test]
     fn times_have_a_unit() {
         for (text, milliseconds) in [
+            ("0", 0),
             ("0s", 0),
             ("500ms", 500),
             ("30s", 30_000),

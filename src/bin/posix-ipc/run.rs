@@ -12,7 +12,8 @@ use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use wasmtime::Store;
+use wasmtime::{Store, Trap};
+use wasmtime_posix_ipc::grant::Bytes;
 use wasmtime_posix_ipc::ledger::LedgerDir;
 use wasmtime_posix_ipc::mappings::Mappings;
 use wasmtime_posix_ipc::{IpcHost, IpcView, limit_store};
@@ -181,12 +182,13 @@ fn host(mappings: Option<Mappings>) -> IpcHost {
     host.build()
 }
 
-async fn execute(command: CommandPre<Guest>, mut store: Store<Guest>) -> End {
+/// Runs a guest until it ends by itself.
+pub async fn execute(command: CommandPre<Guest>, mut store: Store<Guest>) -> End {
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
     let command = match command.instantiate_async(&mut store).await {
         Ok(command) => command,
-        Err(error) => return End::of_error(store.data_mut(), error),
+        Err(error) => return End::of_start(store.data_mut(), error),
     };
     match command.wasi_cli_run().call_run(&mut store).await {
         Ok(Ok(())) => End::Exit(0),
@@ -212,13 +214,28 @@ impl End {
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             return Self::Exit(*code);
         }
+    /// Its limit of memory is too small for what it has from the start.
+    NoRoom(Bytes),
         match error.downcast_ref::<Lost>() {
             Some(lost) => Self::Unrecorded(lost.to_string()),
             None => Self::Trap(guest.ipc().ctx.explain(error)),
         }
     }
 
-    fn reason(&self) -> Option<String> {
+    /// Of a guest that could not be instantiated.
+    fn of_start(guest: &mut Guest, error: wasmtime::Error) -> Self {
+        let trapped = error.is::<Trap>();
+        let refused = guest.ipc().ctx.was_refused_memory();
+        match Self::of_error(guest, error) {
+            Self::Trap(_) if refused && !trapped => {
+                Self::NoRoom(Bytes(guest.ipc().ctx.quota().memory))
+            }
+            end => end,
+        }
+    }
+
+    /// Why it ended, if it has not ended by itself.
+    pub fn reason(&self) -> Option<String> {
         match self {
             Self::Exit(_) => None,
             Self::Trap(error) => Some(format!("the guest trapped: {error:?}")),
@@ -237,7 +254,10 @@ impl End {
             // The system passes on the lower eight bits.
             Self::Exit(code) => ExitCode::from(*code as u8),
             Self::Trap(_) => ExitCode::from(134),
-            Self::Unrecorded(_) => ExitCode::FAILURE,
+            Self::NoRoom(limit) => Some(format!(
+                "it cannot start: its memories and tables need more than the {limit} of --max-memory"
+            )),
+            Self::Unrecorded(_) | Self::NoRoom(_) => ExitCode::FAILURE,
             Self::NeverStarted(_) | Self::TimedOut(_) => ExitCode::from(124),
             Self::Signal(_, number) => ExitCode::from(128 + *number as u8),
         }
