@@ -248,11 +248,6 @@ impl IpcCtx {
         self.usage.quota()
     }
 
-    /// What the guest holds, also for other threads and later.
-    pub fn usage(&self) -> Usage {
-        self.usage.clone()
-    }
-
     /// Whether the quota has refused memory to the guest. If it cannot be instantiated
     /// then, with an error that is no [`Trap`], its limit is too small for it to start.
     pub fn was_refused_memory(&self) -> bool {
@@ -356,7 +351,8 @@ impl IpcCtx {
         take(self).map_err(|exceeded| self.over(&exceeded))
     }
 
-    pub(crate) fn usage(&self) -> &Usage {
+    /// What the guest holds. A clone of it is for other threads, and for later.
+    pub fn usage(&self) -> &Usage {
         &self.usage
     }
 

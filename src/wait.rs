@@ -45,6 +45,17 @@ pub enum WaitStrategy {
     Polling,
 }
 
+impl WaitStrategy {
+    /// What [`Auto`](Self::Auto) is on this system: [`Reactor`](Self::Reactor) or
+    /// [`Polling`](Self::Polling).
+    pub fn detected() -> Self {
+        match semaphores_have_words() {
+            true => Self::Reactor,
+            false => Self::Polling,
+        }
+    }
+}
+
 /// The waiting machinery of a host.
 pub(crate) struct Waits {
     strategy: WaitStrategy,

@@ -710,7 +710,7 @@ fn mistakes_on_the_command_line_are_explained() {
 
 #[test]
 fn every_command_has_a_help() {
-    for command in ["run", "check", "ls", "rm", "reap", "wit"] {
+    for command in ["run", "check", "ls", "rm", "reap", "wit", "doctor", "cache"] {
         let ended = Ended::of(posix_ipc().args([command, "--help"]));
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{command}");
         assert!(

@@ -5,6 +5,7 @@
 mod attacks;
 mod cli;
 mod conformance;
+mod doctor;
 mod explore;
 mod faults;
 mod fuzz;
@@ -12,3 +13,4 @@ mod languages;
 mod mappings;
 mod sandbox;
 mod support;
+mod watch;

@@ -93,6 +93,11 @@ impl LedgerDir {
         }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// This folder, which exists.
     fn open(path: &Path) -> io::Result<Self> {
         let unsafe_folder = || {

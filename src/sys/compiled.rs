@@ -121,12 +121,10 @@ impl PrivateFolder {
         unsafe { Component::deserialize_file(engine, path) }
     }
 
-    /// When a file was last written or [touched](Self::touch).
-    pub fn modified(&self, name: &str) -> Result<SystemTime> {
-        self.open_file(name)?
-            .metadata()
-            .and_then(|data| data.modified())
-            .map_err(errno)
+    /// When a file was last written or [touched](Self::touch), and how many bytes it has.
+    pub fn used(&self, name: &str) -> Result<(SystemTime, u64)> {
+        let data = self.open_file(name)?.metadata().map_err(errno)?;
+        Ok((data.modified().map_err(errno)?, data.len()))
     }
 
     /// Marks a file as used now.

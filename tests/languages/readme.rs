@@ -92,7 +92,7 @@ fn go() {
 #[test]
 fn every_flag_of_the_command_is_there() {
     let page = std::fs::read_to_string(repository().join("README.md")).unwrap();
-    for command in ["run", "check", "ls", "rm", "reap", "wit"] {
+    for command in ["run", "check", "ls", "rm", "reap", "wit", "doctor", "cache"] {
         assert!(page.contains(&format!("| `{command}` |")), "{command}");
         let help = Ended::of(posix_ipc().args([command, "--help"])).stdout;
         // In the examples are flags of guests.

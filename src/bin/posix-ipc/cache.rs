@@ -9,7 +9,14 @@
 //!   reading it is needed again;
 //! - `CONTENT.lock`: held by the process that compiles it.
 //!
-//! What has not been used for a month is removed when something is added.
+//! When something is added, what has not been used for a month is removed, and what was used
+//! longest ago where the folder is larger than its bound.
+
+mod args;
+mod kept;
+
+pub use args::Args;
+pub use kept::{bound, content, folder, path};
 
 use crate::compiled::PrivateFolder;
 use anyhow::{Context, Result, anyhow, bail};
@@ -19,14 +26,14 @@ use std::fs::{File, Metadata};
 use std::hash::{Hash, Hasher};
 use std::io::{IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_posix_ipc::check_component;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const UNUSED: Duration = DAY.saturating_mul(30);
+/// How old the mark of the last use must be to be set anew.
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// How long ago a file must have been changed for its times to tell contents apart: the
 /// clock of a file system has steps.
@@ -39,8 +46,7 @@ const LARGE: usize = 8 << 20;
 pub fn load(engine: &Engine, path: &Path) -> Result<Component> {
     let shown = path.display();
     let mut file = File::open(path).with_context(|| format!("cannot read the guest {shown}"))?;
-    let folder = folder();
-    let folder = folder
+    let folder = kept::folder()
         .inspect_err(|error| tracing::debug!("compiled guests are not kept: {error:#}"))
         .ok();
     let version = file.metadata().ok().and_then(|data| settled(&data));
@@ -110,7 +116,10 @@ fn compiled(
     let mapped = folder
         .compile(engine, &name, bytes)
         .and_then(|()| folder.map(engine, &name));
-    remove_unused(folder);
+    match kept::bound() {
+        Ok(bound) => kept::bound_size(folder, bound),
+        Err(error) => tracing::warn!("the cache of compiled guests is not bounded: {error:#}"),
+    }
     note(folder.remove(&lock_name));
     drop(lock);
     mapped.or_else(|error| {
@@ -125,8 +134,8 @@ fn kept(engine: &Engine, folder: &PrivateFolder, content: &str) -> Option<Compon
         return None;
     }
     let name = file_name(content);
-    let age = folder.modified(&name).ok()?.elapsed().unwrap_or_default();
-    if age > DAY {
+    let (used, _) = folder.used(&name).ok()?;
+    if used.elapsed().unwrap_or_default() > HOUR {
         note(folder.touch(&name));
     }
     folder
@@ -137,16 +146,6 @@ fn kept(engine: &Engine, folder: &PrivateFolder, content: &str) -> Option<Compon
 
 fn file_name(content: &str) -> String {
     format!("{content}.cwasm")
-}
-
-/// Removes what nobody has used for long.
-fn remove_unused(folder: &PrivateFolder) {
-    for name in folder.names().unwrap_or_default() {
-        let modified = folder.modified(&name).ok();
-        if modified.is_some_and(|time| time.elapsed().unwrap_or_default() > UNUSED) {
-            note(folder.remove(&name));
-        }
-    }
 }
 
 /// What tells the versions of a file apart. None if it was changed just now.
@@ -193,19 +192,6 @@ fn hash(engine: &Engine, parts: &[&[u8]]) -> String {
 
 fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn folder() -> Result<PrivateFolder> {
-    let absolute = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let caches = absolute("XDG_CACHE_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".cache")))
-        .context("neither XDG_CACHE_HOME nor HOME is set")?;
-    let path = caches.join("posix-ipc/guests");
-    PrivateFolder::open(&path).with_context(|| format!("{} cannot be used", path.display()))
 }
 
 /// What fails here costs time and nothing else.

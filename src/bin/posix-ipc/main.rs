@@ -9,6 +9,7 @@ mod check;
 #[path = "../../sys/compiled.rs"]
 #[allow(unsafe_code)]
 mod compiled;
+mod doctor;
 mod engine;
 mod explore;
 mod guest;
@@ -24,6 +25,7 @@ mod rm;
 mod run;
 mod runtime;
 mod supervise;
+mod watch;
 mod wit;
 
 use clap::{Parser, Subcommand};
@@ -47,6 +49,8 @@ enum Command {
     Rm(rm::Rm),
     Reap(reap::Args),
     Wit(wit::Args),
+    Doctor(doctor::Args),
+    Cache(cache::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +64,8 @@ fn main() -> ExitCode {
         Command::Rm(args) => args.run(),
         Command::Reap(args) => args.run(),
         Command::Wit(args) => args.run(),
+        Command::Doctor(args) => args.run(),
+        Command::Cache(args) => args.run(),
     };
     done.unwrap_or_else(|error| {
         output::tell(&format!("posix-ipc: {error:#}\n"));

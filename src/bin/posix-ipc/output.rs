@@ -3,6 +3,7 @@
 use anyhow::Result;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -26,6 +27,23 @@ pub fn tell(text: &str) {
     };
     if std::thread::Builder::new().spawn(say).is_ok() {
         let _ = is_done.recv_timeout(PATIENCE);
+    }
+}
+
+/// Says something on standard error while the guest runs. It never waits for a reader: if
+/// nobody has read what was said before, this is left out.
+pub fn mention(text: &str) {
+    static BUSY: AtomicBool = AtomicBool::new(false);
+    if BUSY.swap(true, Ordering::Acquire) {
+        return;
+    }
+    let text = visible(text);
+    let say = move || {
+        let _ = io::stderr().write_all(text.as_bytes());
+        BUSY.store(false, Ordering::Release);
+    };
+    if std::thread::Builder::new().spawn(say).is_err() {
+        BUSY.store(false, Ordering::Release);
     }
 }
 
@@ -66,6 +84,15 @@ fn deceives(character: char) -> bool {
         )
 }
 
+/// A number of bytes for people, to the tenth of a unit.
+pub fn rounded(bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.iter().find(|(_, shift)| bytes >> shift > 0) {
+        Some((word, shift)) => format!("{:.1} {word}", bytes as f64 / (1_u64 << shift) as f64),
+        None => format!("{} bytes", bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +112,19 @@ mod tests {
             serde_json::from_str::<Vec<String>>(&escaped).unwrap(),
             [text]
         );
+    }
+
+    #[test]
+    fn sizes_are_rounded() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (1536 << 10, "1.5 MiB"),
+            (u64::MAX, "17179869184.0 GiB"),
+        ] {
+            assert_eq!(rounded(bytes), text);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::options::{Audit, GrantOptions, QuotaOptions, WasiOptions};
 use crate::recorder::{GrantRecorder, ManifestFile};
 use crate::runtime::Program;
 use crate::supervise::{TimeLimits, supervise};
+use crate::watch::Watch;
 use crate::{cache, engine, guest, output, reap};
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,9 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 /// The exit code is the guest's own, with these exceptions: 134 after a trap, 124 after
 /// --timeout, 128 plus the number after SIGHUP, SIGINT, SIGQUIT or SIGTERM, and 1 if
 /// the host cannot start the guest or cannot continue the audit.
+///
+/// To a process that runs a guest, SIGUSR1 (`kill -USR1 PID`) is a question: it says on
+/// standard error what the guest waits for and holds, and the guest goes on.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,6 +44,7 @@ Examples:
   posix-ipc run --private tests.wasm
   posix-ipc run --mq /jobs,recv worker.py --verbose
   posix-ipc run --private hello.js
+  posix-ipc run --watch-waits 5s --sem /gate,wait worker.wasm
   posix-ipc run --learn tests.wasm
   posix-ipc run --learn --mq /jobs --sem '/app.*,own' worker.wasm
   posix-ipc run --learn-to worker.toml tests.wasm
@@ -63,6 +68,10 @@ pub struct Args {
     /// a comment. The file must not exist
     #[arg(long, help_heading = "Record", value_name = "FILE")]
     learn_to: Option<PathBuf>,
+
+    /// Say when a wait of the guest lasts longer than this
+    #[arg(long, help_heading = "Record", value_name = "TIME", value_parser = parse_duration)]
+    watch_waits: Option<Duration>,
 
     #[command(flatten)]
     wasi: WasiOptions,
@@ -101,8 +110,14 @@ impl Args {
             compile: self.timeout.filter(|_| program.script().is_none()),
             run: self.timeout,
         };
-        let canceller = ipc.canceller();
-        let (end, waiting) = supervise(limits, &host, &canceller, move |supervisor| {
+        let guest = self.guest.display().to_string();
+        let watch = Watch::new(
+            guest,
+            ipc.canceller(),
+            ipc.usage().clone(),
+            self.watch_waits,
+        );
+        let (end, waiting) = supervise(limits, &host, &watch, move |supervisor| {
             let component = cache::load(&engine, program.component())?;
             let command = guest::linker(&engine, &component)?
                 .instantiate_pre(&component)
@@ -204,6 +219,8 @@ pub enum End {
     Unrecorded(String),
     /// While it was compiled.
     NeverStarted(Duration),
+    /// Its limit of memory is too small for what it has from the start.
+    NoRoom(Bytes),
     TimedOut(Duration),
     Signal(&'static str, i32),
 }
@@ -214,8 +231,6 @@ impl End {
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             return Self::Exit(*code);
         }
-    /// Its limit of memory is too small for what it has from the start.
-    NoRoom(Bytes),
         match error.downcast_ref::<Lost>() {
             Some(lost) => Self::Unrecorded(lost.to_string()),
             None => Self::Trap(guest.ipc().ctx.explain(error)),
@@ -244,6 +259,9 @@ impl End {
                 "it could not be compiled within {limit:?} (--timeout); without a limit, \
                  `posix-ipc check` compiles it and keeps the result"
             )),
+            Self::NoRoom(limit) => Some(format!(
+                "it cannot start: its memories and tables need more than the {limit} of --max-memory"
+            )),
             Self::TimedOut(limit) => Some(format!("ended after {limit:?} (--timeout)")),
             Self::Signal(what, _) => Some((*what).into()),
         }
@@ -254,9 +272,6 @@ impl End {
             // The system passes on the lower eight bits.
             Self::Exit(code) => ExitCode::from(*code as u8),
             Self::Trap(_) => ExitCode::from(134),
-            Self::NoRoom(limit) => Some(format!(
-                "it cannot start: its memories and tables need more than the {limit} of --max-memory"
-            )),
             Self::Unrecorded(_) | Self::NoRoom(_) => ExitCode::FAILURE,
             Self::NeverStarted(_) | Self::TimedOut(_) => ExitCode::from(124),
             Self::Signal(_, number) => ExitCode::from(128 + *number as u8),

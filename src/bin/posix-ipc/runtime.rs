@@ -4,7 +4,7 @@
 //! the guest sees it; it has the folder of the script as its working directory, and can
 //! read it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 
 /// Where to look for runtimes, before anywhere else.
@@ -150,8 +150,27 @@ impl Script {
     }
 }
 
+/// The runtimes of all languages: where each is, or where it has been looked for.
+pub fn runtimes() -> impl Iterator<Item = (&'static str, Result<PathBuf>)> {
+    LANGUAGES
+        .iter()
+        .map(|language| (language.name, language.runtime()))
+}
+
 impl Language {
     fn find_runtime(&self, guest: &Path) -> Result<PathBuf> {
+        self.runtime().map_err(|missing| {
+            anyhow!(
+                "{} needs the {} runtime, and {missing:#}; build it with `make runtimes`, \
+                 or set {FOLDER_VARIABLE} to the folder that has {}",
+                guest.display(),
+                self.name,
+                self.runtime,
+            )
+        })
+    }
+
+    fn runtime(&self) -> Result<PathBuf> {
         let folders = match std::env::var_os(FOLDER_VARIABLE) {
             Some(folder) => vec![PathBuf::from(folder)],
             None => usual_folders()?,
@@ -167,14 +186,7 @@ impl Language {
             .iter()
             .map(|place| place.display().to_string())
             .collect();
-        bail!(
-            "{} needs the {} runtime, and there is none at {}; build it with `make runtimes`, \
-             or set {FOLDER_VARIABLE} to the folder that has {}",
-            guest.display(),
-            self.name,
-            places.join(" or "),
-            self.runtime,
-        )
+        bail!("there is none at {}", places.join(" or "))
     }
 }
 

@@ -8,6 +8,7 @@
 //! and the process ends with it.
 
 use crate::run::End;
+use crate::watch::{Start, Watch};
 use anyhow::{Context, Result, anyhow};
 use std::pin::pin;
 use std::sync::mpsc;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
-use wasmtime_posix_ipc::{Canceller, IpcHost, Waiting};
+use wasmtime_posix_ipc::{IpcHost, Waiting};
 
 /// How long the guest has to end in order.
 const GRACE: Duration = Duration::from_secs(1);
@@ -37,11 +38,13 @@ pub struct TimeLimits {
 pub struct Supervisor {
     started: oneshot::Sender<()>,
     stop: oneshot::Receiver<()>,
+    start: Start,
 }
 
 impl Supervisor {
     /// Runs what was compiled until it ends, or has to. What it holds is dropped then.
     pub async fn until_stopped(self, guest: impl Future<Output = End>) -> End {
+        self.start.now();
         let _ = self.started.send(());
         tokio::select! {
             end = guest => end,
@@ -57,7 +60,7 @@ impl Supervisor {
 pub fn supervise(
     limits: TimeLimits,
     host: &IpcHost,
-    canceller: &Canceller,
+    watch: &Watch,
     guest: impl FnOnce(Supervisor) -> Result<End> + Send + 'static,
 ) -> Result<(End, Option<Waiting>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -72,7 +75,9 @@ pub fn supervise(
         let supervisor = Supervisor {
             started,
             stop: is_stopped,
+            start: watch.start(),
         };
+        let mut answers = pin!(watch.answer()?);
         std::thread::Builder::new()
             .name("posix-ipc-guest".into())
             .stack_size(STACK)
@@ -87,8 +92,9 @@ pub fn supervise(
             }
             why = signals.next() => why,
             why = elapsed(limits, is_started) => why,
+            never = &mut answers => match never {},
         };
-        let waiting = canceller.waiting();
+        let waiting = watch.waiting();
         drop(stop);
         if tokio::time::timeout(GRACE, ended).await.is_err() {
             clean_up(host.clone());
