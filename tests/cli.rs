@@ -332,8 +332,17 @@ fn what_is_not_a_guest_is_refused_in_words() {
         assert!(ended.stderr.contains(words), "{name}: {ended:?}");
         assert!(!ended.stderr.contains("panicked"), "{name}: {ended:?}");
     }
+    let unknown = folder.path().join("missing.rb");
+    let ended = Ended::of(&mut run(&[], &unknown, &[]));
+    let start = format!(
+        "posix-ipc: cannot read the guest {} (what can be run ends in .wasm, .wat, .py, .js",
+        unknown.display()
+    );
+    assert!(ended.stderr.starts_with(&start), "{ended:?}");
     let missing = folder.path().join("missing.wasm");
-    for path in [missing.as_path(), folder.path()] {
+    let named = folder.path().join("folder.wasm");
+    fs::create_dir(&named).unwrap();
+    for path in [missing.as_path(), named.as_path()] {
         let ended = Ended::of(&mut run(&[], path, &[]));
         assert_eq!(ended.code, Some(1), "{ended:?}");
         let start = format!("posix-ipc: cannot read the guest {}: ", path.display());
@@ -386,6 +395,83 @@ fn check_says_what_a_guest_imports_and_would_get() {
             "  no sem, which the guest imports: every use will be denied; see --sem",
             "can be run",
         ]
+    );
+}
+
+#[test]
+fn check_of_a_script_is_about_its_grants() {
+    let folder = Folder::new();
+    let script = folder.file("worker.js", "");
+    // Any component will do that can be run: scripts are not run by `check`.
+    folder.file(
+        "js.wasm",
+        wat::parse_str(component("", "(i32.const 0)")).unwrap(),
+    );
+    let check = |flags: &[&str]| {
+        let mut command = posix_ipc();
+        command.env("POSIX_IPC_RUNTIMES", folder.path());
+        Ended::of(command.arg("check").args(flags).arg(&script))
+    };
+    let first = format!("{} is a script in JavaScript", script.display());
+    assert_eq!(
+        check(&["--mq", "/jobs,recv"]).lines(),
+        [
+            &*first,
+            "grants",
+            "  mq /jobs: recv (if it exists)",
+            "can be run"
+        ]
+    );
+    assert_eq!(
+        check(&[]).lines(),
+        [
+            &*first,
+            "grants",
+            "  none: every use will be denied; `posix-ipc run --learn` says what the script needs",
+            "can be run"
+        ]
+    );
+    let ended = check(&["--format", "json", "--private"]);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let expected = serde_json::json!({
+        "guest": script, "language": "JavaScript", "imports": null, "private": true,
+        "grants": [], "missing": [], "problem": null,
+    });
+    assert_eq!((ended.code, report), (Some(0), expected));
+}
+
+#[test]
+fn check_says_the_same_as_json() {
+    let Some(probe) = guest("probe") else { return };
+    let mut command = posix_ipc();
+    command.args(["check", "--format", "json", "--mq", "/jobs::/in,recv"]);
+    let ended = Ended::of(command.arg(&probe));
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((ended.code, &report["problem"]), (Some(0), &Value::Null));
+    let grant = serde_json::json!([{
+        "kind": "mq", "name": "/jobs", "guest_name": "/in", "rights": ["recv"],
+        "lifecycle": "open", "text": "mq:/jobs::/in,recv",
+    }]);
+    assert_eq!(report["grants"], grant);
+    assert_eq!(report["missing"], serde_json::json!(["sem", "shm"]));
+    assert_eq!(report["language"], Value::Null);
+    let functions = report["imports"]["posix:ipc/semaphore@0.1.0"]
+        .as_array()
+        .unwrap();
+    assert!(
+        functions.contains(&"[static]semaphore.open".into()),
+        "{functions:?}"
+    );
+
+    let folder = Folder::new();
+    let file = folder.file("guest.wat", "(component)");
+    let ended = Ended::of(posix_ipc().args(["check", "--format", "json"]).arg(file));
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(ended.code, Some(1));
+    let problem = report["problem"].as_str().unwrap();
+    assert!(
+        problem.starts_with("it does not export wasi:cli/run"),
+        "{problem}"
     );
 }
 
@@ -603,6 +689,8 @@ fn rm_removes_names() {
 fn mistakes_on_the_command_line_are_explained() {
     for (arguments, words) in [
         (&["rnu"][..], "unrecognized subcommand 'rnu'"),
+        (&["chek", "x.wasm"], "a similar subcommand exists: 'check'"),
+        (&["run", "--max-memroy", "1GiB", "x.wasm"], "'--max-memory'"),
         (&["run"], "<GUEST>"),
         (
             &["run", "--shared", "/a", "x.wasm"],
@@ -710,7 +798,9 @@ fn mistakes_on_the_command_line_are_explained() {
 
 #[test]
 fn every_command_has_a_help() {
-    for command in ["run", "check", "ls", "rm", "reap", "wit", "doctor", "cache"] {
+    for command in [
+        "run", "check", "ls", "rm", "reap", "wit", "doctor", "cache", "new", "types",
+    ] {
         let ended = Ended::of(posix_ipc().args([command, "--help"]));
         assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{command}");
         assert!(

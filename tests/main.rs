@@ -11,6 +11,7 @@ mod faults;
 mod fuzz;
 mod languages;
 mod mappings;
+mod new;
 mod sandbox;
 mod support;
 mod watch;

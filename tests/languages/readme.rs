@@ -92,8 +92,11 @@ fn go() {
 #[test]
 fn every_flag_of_the_command_is_there() {
     let page = std::fs::read_to_string(repository().join("README.md")).unwrap();
-    for command in ["run", "check", "ls", "rm", "reap", "wit", "doctor", "cache"] {
-        assert!(page.contains(&format!("| `{command}` |")), "{command}");
+    for command in [
+        "run", "check", "ls", "rm", "reap", "wit", "doctor", "cache", "new", "types",
+    ] {
+        let row = ["` |", " "].map(|end| format!("| `{command}{end}"));
+        assert!(row.iter().any(|row| page.contains(row)), "{command}");
         let help = Ended::of(posix_ipc().args([command, "--help"])).stdout;
         // In the examples are flags of guests.
         let (help, _) = help.split_once("Examples:").unwrap();

@@ -19,6 +19,7 @@ pub use args::Args;
 pub use kept::{bound, content, folder, path};
 
 use crate::compiled::PrivateFolder;
+use crate::runtime;
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -45,7 +46,13 @@ const LARGE: usize = 8 << 20;
 /// Loads a guest: compiled if it is kept so, else compiling it, which is kept.
 pub fn load(engine: &Engine, path: &Path) -> Result<Component> {
     let shown = path.display();
-    let mut file = File::open(path).with_context(|| format!("cannot read the guest {shown}"))?;
+    let mut file = File::open(path).with_context(|| {
+        let endings = match runtime::has_known_ending(path) {
+            true => String::new(),
+            false => format!(" (what can be run ends in {})", runtime::endings()),
+        };
+        format!("cannot read the guest {shown}{endings}")
+    })?;
     let folder = kept::folder()
         .inspect_err(|error| tracing::debug!("compiled guests are not kept: {error:#}"))
         .ok();
@@ -71,9 +78,10 @@ pub fn load(engine: &Engine, path: &Path) -> Result<Component> {
         |error: &dyn std::fmt::Display| anyhow!("{shown} is not a usable component: {error}");
     let is_text = path.extension().is_some_and(|extension| extension == "wat");
     if !is_text && !bytes.starts_with(b"\0asm") {
-        return Err(unusable(
-            &"it is not WebAssembly; what can be run ends in .wasm, .wat, .py, .js or .mjs",
-        ));
+        return Err(unusable(&format_args!(
+            "it is not WebAssembly; what can be run ends in {}",
+            runtime::endings()
+        )));
     }
     let bytes = wat::parse_bytes(&bytes).map_err(|error| unusable(&error))?;
     // What is kept has passed this.

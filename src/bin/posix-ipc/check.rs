@@ -1,9 +1,11 @@
 //! `posix-ipc check`: what a guest would need, and what it would get.
 
 use crate::options::{GrantOptions, Policy, QuotaOptions};
+use crate::output::{self, Format};
 use crate::runtime::Program;
-use crate::{cache, engine, guest, output};
+use crate::{cache, engine, guest};
 use anyhow::Result;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,18 +18,37 @@ use wasmtime_posix_ipc::grant::{Grant, Kind, Lifecycle, Right};
 ///
 /// This compiles the guest and does not run it. It fails if `run` could not run the
 /// guest: if the guest imports what this host does not have, or does not export
-/// wasi:cli/run.
+/// wasi:cli/run. Of a script it shows the grants: only a run tells which names a script
+/// uses, as `posix-ipc run --learn` does.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   posix-ipc check worker.wasm
-  posix-ipc check --mq /jobs,recv worker.wasm")]
+  posix-ipc check --mq /jobs,recv worker.wasm
+  posix-ipc check --manifest worker.toml worker.py
+  posix-ipc check --format json worker.wasm | jq -r '.missing[]'
+
+JSON is an object with these members:
+  guest      the file that was named
+  language   of a script, or null
+  imports    of a component: the interfaces, each with its functions; of a script null
+  private    whether the guest has a namespace of its own, where every name works
+  grants     each with kind, name (a star at the end is for all that starts so),
+             guest_name or null, rights, lifecycle, and text: the grant as a flag has it
+  missing    the kinds that a component imports and has no grant for
+  problem    why `run` could not run the guest, or null
+
+Later versions may add members, and remove none.")]
 pub struct Args {
     #[command(flatten)]
     grants: GrantOptions,
 
     #[command(flatten)]
     limits: QuotaOptions,
+
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t, help_heading = None)]
+    format: Format,
 
     /// The guest: a component (.wasm, .wat) or a script (.py, .js, .mjs)
     #[arg(help_heading = None)]
@@ -38,12 +59,97 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let policy = self.grants.read(&self.limits, false)?;
         let (engine, _) = engine::new(policy.maps())?;
-        let component = cache::load(&engine, Program::find(&self.guest)?.component())?;
+        let program = Program::find(&self.guest)?;
+        let component = cache::load(&engine, program.component())?;
         let linker = guest::linker(&engine, &component)?;
-        let imports = imports(&engine, &component);
+        // What a runtime imports says nothing of its script.
+        let is_script = program.script().is_some();
+        let imports = (!is_script).then(|| imports(&engine, &component));
+        let report = Report {
+            guest: self.guest.display().to_string(),
+            language: program.script().map(|script| script.language()),
+            private: policy.private,
+            grants: policy.grants.iter().map(Granted::new).collect(),
+            missing: missing(&policy, imports.as_ref()),
+            imports,
+            problem: problem(&engine, &component, &linker),
+        };
+        let text = match self.format {
+            Format::Text => output::visible(&report.in_words()),
+            Format::Json => output::json(&report)?,
+        };
+        output::write(&text)?;
+        Ok(match report.problem {
+            Some(_) => ExitCode::FAILURE,
+            None => ExitCode::SUCCESS,
+        })
+    }
+}
 
-        let mut lines = vec![format!("{} imports", self.guest.display())];
-        for (interface, functions) in &imports {
+/// What was found of a guest.
+#[derive(Serialize)]
+struct Report {
+    guest: String,
+    language: Option<&'static str>,
+    imports: Option<Imports>,
+    private: bool,
+    grants: Vec<Granted>,
+    missing: Vec<&'static str>,
+    problem: Option<String>,
+}
+
+/// The interfaces that a guest imports, with the functions that it uses.
+type Imports = BTreeMap<String, Vec<String>>;
+
+#[derive(Serialize)]
+struct Granted {
+    kind: &'static str,
+    name: String,
+    guest_name: Option<String>,
+    rights: Vec<&'static str>,
+    lifecycle: String,
+    text: String,
+    /// The life cycle in words.
+    #[serde(skip)]
+    whose: &'static str,
+}
+
+impl Granted {
+    fn new(grant: &Grant) -> Self {
+        let rights = Right::ALL.iter();
+        let rights = rights.filter(|&&right| grant.allows(right, true));
+        Self {
+            kind: grant.kind().flag(),
+            name: grant.pattern().to_string(),
+            guest_name: grant.guest_name().map(|name| name.as_str().to_owned()),
+            rights: rights.map(|right| right.word()).collect(),
+            lifecycle: grant.lifecycle().to_string(),
+            text: grant.to_string(),
+            whose: match grant.lifecycle() {
+                Lifecycle::Open => "if it exists",
+                Lifecycle::Create => "unlinking what the guest created",
+                _ => "unlinking what anybody created",
+            },
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let guest = self.guest_name.as_ref();
+        let guest = guest.map_or(String::new(), |name| format!(" as {name}"));
+        let Self {
+            kind, name, whose, ..
+        } = self;
+        format!("{kind} {name}{guest}: {} ({whose})", self.rights.join(", "))
+    }
+}
+
+impl Report {
+    fn in_words(&self) -> String {
+        let mut lines = vec![match self.language {
+            Some(language) => format!("{} is a script in {language}", self.guest),
+            None => format!("{} imports", self.guest),
+        }];
+        for (interface, functions) in self.imports.iter().flatten() {
             // The guest has chosen these names, line breaks among them.
             lines.push(format!("  {}", interface.escape_debug()));
             if interface.starts_with("posix:ipc/") {
@@ -52,39 +158,40 @@ impl Args {
             }
         }
         lines.push("grants".into());
-        lines.extend(grants_in_words(&policy, &imports));
-
-        let problem = problem(&engine, &component, &linker);
-        lines.push(match &problem {
+        if self.private {
+            lines.push("  every name, in a namespace of the guest's own".into());
+        }
+        let grants = self.grants.iter();
+        lines.extend(grants.map(|grant| format!("  {}", grant.in_words())));
+        lines.extend(self.missing.iter().map(|kind| {
+            format!("  no {kind}, which the guest imports: every use will be denied; see --{kind}")
+        }));
+        if self.language.is_some() && self.grants.is_empty() && !self.private {
+            let advice = "`posix-ipc run --learn` says what the script needs";
+            lines.push(format!("  none: every use will be denied; {advice}"));
+        }
+        lines.push(match &self.problem {
             Some(problem) => format!("cannot be run: {problem}\n"),
             None => "can be run\n".into(),
         });
-        output::write(&output::visible(&lines.join("\n")))?;
-        Ok(if problem.is_some() {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        })
+        lines.join("\n")
     }
 }
 
-fn grants_in_words(policy: &Policy, imports: &BTreeMap<String, Vec<String>>) -> Vec<String> {
-    if policy.private {
-        return vec!["  every name, in a namespace of the guest's own".into()];
-    }
-    let grants = policy.grants.iter();
-    let mut lines: Vec<_> = grants
-        .map(|grant| format!("  {}", in_words(grant)))
-        .collect();
-    for &kind in Kind::ALL {
-        let used = imports.keys().any(|name| name.starts_with(interface(kind)));
-        if used && !policy.grants.iter().any(|grant| grant.kind() == kind) {
-            lines.push(format!(
-                "  no {kind}, which the guest imports: every use will be denied; see --{kind}"
-            ));
-        }
-    }
-    lines
+/// The kinds that a guest imports and has no grant for.
+fn missing(policy: &Policy, imports: Option<&Imports>) -> Vec<&'static str> {
+    let Some(imports) = imports.filter(|_| !policy.private) else {
+        return Vec::new();
+    };
+    let kinds = Kind::ALL.iter().copied();
+    let used = kinds.filter(|kind| {
+        imports
+            .keys()
+            .any(|name| name.starts_with(interface(*kind)))
+    });
+    used.filter(|kind| !policy.grants.iter().any(|grant| grant.kind() == *kind))
+        .map(Kind::flag)
+        .collect()
 }
 
 fn interface(kind: Kind) -> &'static str {
@@ -96,29 +203,7 @@ fn interface(kind: Kind) -> &'static str {
     }
 }
 
-fn in_words(grant: &Grant) -> String {
-    let rights = Right::ALL.iter();
-    let rights = rights.filter(|&&right| grant.allows(right, true));
-    let rights: Vec<_> = rights.map(|right| right.word()).collect();
-    let whose = match grant.lifecycle() {
-        Lifecycle::Open => "if it exists",
-        Lifecycle::Create => "unlinking what the guest created",
-        _ => "unlinking what anybody created",
-    };
-    let guest = grant
-        .guest_name()
-        .map(|name| format!(" as {name}"))
-        .unwrap_or_default();
-    let pattern = grant.pattern();
-    format!(
-        "{} {pattern}{guest}: {} ({whose})",
-        grant.kind(),
-        rights.join(", ")
-    )
-}
-
-/// The interfaces that the guest imports, with the functions that it uses.
-fn imports(engine: &Engine, component: &Component) -> BTreeMap<String, Vec<String>> {
+fn imports(engine: &Engine, component: &Component) -> Imports {
     let ty = component.component_type();
     let mut imports = BTreeMap::new();
     for (name, item) in ty.imports(engine) {

@@ -3,9 +3,8 @@
 mod machine;
 mod setup;
 
-use crate::output;
+use crate::output::{self, Format};
 use anyhow::Result;
-use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -35,15 +34,6 @@ pub struct Args {
     /// How to print the findings
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Text,
-    /// For programs
-    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -108,7 +98,7 @@ impl Args {
         findings.extend(setup::findings());
         let text = match self.format {
             Format::Text => text(&findings),
-            Format::Json => output::escape_json(&serde_json::to_string_pretty(&findings)?) + "\n",
+            Format::Json => output::json(&findings)?,
         };
         output::write(&output::visible(&text))?;
         let runs = findings.iter().all(|found| found.status != Status::Error);

@@ -12,11 +12,13 @@ mod compiled;
 mod doctor;
 mod engine;
 mod explore;
+mod files;
 mod guest;
 mod holders;
 mod log;
 mod ls;
 mod manifest;
+mod new;
 mod options;
 mod output;
 mod reap;
@@ -25,6 +27,7 @@ mod rm;
 mod run;
 mod runtime;
 mod supervise;
+mod types;
 mod watch;
 mod wit;
 
@@ -49,6 +52,8 @@ enum Command {
     Rm(rm::Rm),
     Reap(reap::Args),
     Wit(wit::Args),
+    New(new::Args),
+    Types(types::Args),
     Doctor(doctor::Args),
     Cache(cache::Args),
 }
@@ -64,6 +69,8 @@ fn main() -> ExitCode {
         Command::Rm(args) => args.run(),
         Command::Reap(args) => args.run(),
         Command::Wit(args) => args.run(),
+        Command::New(args) => args.run(),
+        Command::Types(args) => args.run(),
         Command::Doctor(args) => args.run(),
         Command::Cache(args) => args.run(),
     };

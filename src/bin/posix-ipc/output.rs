@@ -1,11 +1,23 @@
 //! Standard output and standard error, whose readers may be gone or asleep.
 
 use anyhow::Result;
+use clap::ValueEnum;
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
+
+/// How to print what was found.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
 
 /// Writes a text. That nobody reads it is no error.
 pub fn write(text: &str) -> Result<()> {
@@ -31,19 +43,21 @@ pub fn tell(text: &str) {
 }
 
 /// Says something on standard error while the guest runs. It never waits for a reader: if
-/// nobody has read what was said before, this is left out.
+/// nobody has read a lot of what was said before, this is left out.
 pub fn mention(text: &str) {
-    static BUSY: AtomicBool = AtomicBool::new(false);
-    if BUSY.swap(true, Ordering::Acquire) {
-        return;
-    }
-    let text = visible(text);
-    let say = move || {
-        let _ = io::stderr().write_all(text.as_bytes());
-        BUSY.store(false, Ordering::Release);
-    };
-    if std::thread::Builder::new().spawn(say).is_err() {
-        BUSY.store(false, Ordering::Release);
+    const UNREAD: usize = 64;
+    static LINES: LazyLock<Option<SyncSender<String>>> = LazyLock::new(|| {
+        let (lines, unread) = mpsc::sync_channel::<String>(UNREAD);
+        let say = move || {
+            for text in unread {
+                let _ = io::stderr().write_all(text.as_bytes());
+            }
+        };
+        let writer = std::thread::Builder::new().spawn(say);
+        writer.is_ok().then_some(lines)
+    });
+    if let Some(lines) = &*LINES {
+        let _ = lines.try_send(visible(text));
     }
 }
 
@@ -59,6 +73,11 @@ pub fn visible(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A value as lines of JSON in which nothing deceives a terminal.
+pub fn json(value: &impl Serialize) -> Result<String> {
+    Ok(escape_json(&serde_json::to_string_pretty(value)?) + "\n")
 }
 
 /// JSON that means the same, and in which nothing deceives a terminal.

@@ -43,6 +43,7 @@ pub struct Program {
 /// A script. Its path is the same for the guest as on the machine, so that what is said
 /// of its lines can be followed.
 pub struct Script {
+    language: &'static str,
     path: String,
     folder: String,
 }
@@ -60,7 +61,7 @@ impl Program {
                 script: None,
             });
         };
-        let script = Script::find(guest)?;
+        let script = Script::find(guest, language.name)?;
         Ok(Self {
             component: language.find_runtime(guest)?,
             script: Some(script),
@@ -79,7 +80,7 @@ impl Program {
 }
 
 impl Script {
-    fn find(guest: &Path) -> Result<Self> {
+    fn find(guest: &Path, language: &'static str) -> Result<Self> {
         let shown = guest.display();
         let path = guest
             .canonicalize()
@@ -99,9 +100,15 @@ impl Script {
             None => bail!("the path of a script must be UTF-8: {}", path.display()),
         };
         Ok(Self {
+            language,
             path: text(&path)?,
             folder: text(folder)?,
         })
+    }
+
+    /// Its language, such as `Python`.
+    pub fn language(&self) -> &'static str {
+        self.language
     }
 
     /// The script's path.
@@ -148,6 +155,27 @@ impl Script {
     pub fn folder(&self) -> &str {
         &self.folder
     }
+}
+
+/// The endings of components; those of scripts are in [`LANGUAGES`].
+const COMPONENTS: [&str; 2] = ["wasm", "wat"];
+
+fn known_endings() -> Vec<&'static str> {
+    let scripts = LANGUAGES.iter().flat_map(|language| language.extensions);
+    COMPONENTS.iter().chain(scripts).copied().collect()
+}
+
+/// What the names of guests end in, as a list in a sentence.
+pub fn endings() -> String {
+    let known = known_endings();
+    let (last, others) = known.split_last().expect("there are some");
+    format!(".{} or .{last}", others.join(", ."))
+}
+
+/// Whether a file has such a name.
+pub fn has_known_ending(guest: &Path) -> bool {
+    let extension = guest.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| known_endings().contains(&extension))
 }
 
 /// The runtimes of all languages: where each is, or where it has been looked for.

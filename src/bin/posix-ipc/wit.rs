@@ -1,8 +1,8 @@
 //! `posix-ipc wit`: the interfaces, for whoever writes a guest.
 
-use crate::output;
-use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
+use crate::{files, output};
+use anyhow::Result;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Print the WIT package, or write it into a folder
@@ -31,16 +31,10 @@ impl Args {
             None => output::write(FILES[0].1)?,
             Some(folder) => {
                 for (name, text) in FILES {
-                    write(&folder.join(name), text)?;
+                    files::write(&folder.join(name), text)?;
                 }
             }
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
