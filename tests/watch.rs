@@ -2,9 +2,11 @@
 
 use crate::support::{FOREVER, Names, Native, guest, run};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 /// The probe under a host that is listened to while it runs.
 struct Watched {
@@ -54,6 +56,8 @@ impl Watched {
             let sent = unsafe { libc::kill(self.child.id() as i32, libc::SIGUSR1) };
             assert_eq!(sent, 0);
             let answer = [self.said(), self.said(), self.said()];
+            let unasked = answer.iter().any(|line| line.contains("still waits"));
+            assert!(!unasked, "{answer:?}");
             if answer.iter().any(|line| line.contains(words)) {
                 return answer;
             }
@@ -63,7 +67,7 @@ impl Watched {
     /// Its exit code, and what else it has said.
     fn end(mut self) -> (Option<i32>, Vec<String>) {
         self.stdin = None;
-        let code = self.child.wait().unwrap().code();
+        let code = end_of(&mut self.child);
         (code, self.stderr.iter().collect())
     }
 }
@@ -72,6 +76,22 @@ impl Drop for Watched {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Waits for the end of a host, and gives its exit code.
+#[track_caller]
+fn end_of(child: &mut Child) -> Option<i32> {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if started.elapsed() > FOREVER {
+            let _ = child.kill();
+            panic!("the host does not end");
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -145,6 +165,12 @@ fn a_long_wait_is_told_of_once() {
             guest.display()
         );
         assert!(said.starts_with(&words), "{said}");
+        // The host has looked again many times meanwhile.
+        let long_enough = |line: &str| {
+            let (_, time) = line.rsplit_once(", for ").unwrap();
+            time.strip_suffix(" s now").unwrap().parse::<f64>().unwrap() > 0.5
+        };
+        while !long_enough(&watched.ask_until("waits for sem")[1]) {}
         native.run(&format!("sem.release {variable}")).unwrap();
         assert_eq!(watched.answer(), "ok");
     }
@@ -164,4 +190,36 @@ fn a_wait_that_is_short_enough_is_not_told_of() {
     watched.say("sem.acquire s timeout=300000000");
     assert_eq!(watched.answer(), "error timed-out");
     assert_eq!(watched.end(), (Some(0), vec![]));
+}
+
+#[test]
+fn sigusr1_is_answered_while_a_guest_computes() {
+    let Some(guest) = guest("probe") else { return };
+    let watched = Watched::start(&mut run(&[], &guest, &["process", "spin"]));
+    assert_eq!(watched.answer(), "spinning");
+    watched.ask_until("waits for no object: it computes");
+}
+
+/// Whoever does not read standard error keeps neither the guest nor its end.
+#[test]
+fn answers_that_nobody_reads_hold_nothing_up() {
+    let Some(guest) = guest("probe") else { return };
+    let (_unread, mut full) = std::io::pipe().unwrap();
+    // SAFETY: asks for the size of a pipe that is open.
+    let size = unsafe { libc::fcntl(full.as_raw_fd(), libc::F_GETPIPE_SZ) };
+    full.write_all(&vec![b'.'; size as usize]).unwrap();
+    let mut command = run(&["--watch-waits", "10ms"], &guest, &["do"]);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = piped.stderr(full).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let stdout = lines(child.stdout.take().unwrap());
+    for _ in 0..200 {
+        writeln!(stdin, "limits").unwrap();
+        let answer = stdout.recv_timeout(FOREVER).expect("the guest answers");
+        assert!(answer.starts_with("ok "), "{answer}");
+        // SAFETY: only sends a signal, to a child that has not been waited for.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGUSR1) }, 0);
+    }
+    drop(stdin);
+    assert_eq!(end_of(&mut child), Some(0));
 }
