@@ -1,4 +1,4 @@
-//! The objects of the machine, whoever made them: to look at, and to remove.
+//! The objects of the machine, whoever made them: to look at, to use, and to remove.
 //!
 //! This is for the operator of a machine and knows no grants. What is listed may be
 //! gone or changed by the time it is read: nothing is locked or mapped.
@@ -15,11 +15,14 @@
 //! # Ok::<(), objects::ListError>(())
 //! ```
 
+mod semaphore;
+
 use crate::name::{Kind, Name};
-use crate::sys::{self, Identity, listing, message_queue, semaphore, shared_memory};
+use crate::sys::{self, Identity, listing, message_queue, shared_memory};
 use std::io;
 
 pub use crate::sys::listing::{Content, ListError, Object};
+pub use semaphore::Semaphore;
 
 /// The objects of one kind. Semaphores and shared memory are those of the mount
 /// namespace of this process, queues those of its IPC namespace. The memory of
@@ -52,7 +55,7 @@ pub fn unlink(name: &Name) -> io::Result<()> {
 
 pub(crate) fn remove(name: &Name) -> sys::Result<()> {
     match name.kind() {
-        Kind::Semaphore => semaphore::unlink(name),
+        Kind::Semaphore => sys::semaphore::unlink(name),
         Kind::SharedMemory => shared_memory::unlink(name),
         Kind::MessageQueue => message_queue::unlink(name),
     }
@@ -61,7 +64,7 @@ pub(crate) fn remove(name: &Name) -> sys::Result<()> {
 /// The object that a name leads to now.
 pub(crate) fn identify(name: &Name) -> sys::Result<Identity> {
     match name.kind() {
-        Kind::Semaphore => semaphore::identify(name),
+        Kind::Semaphore => sys::semaphore::identify(name),
         Kind::SharedMemory => shared_memory::identify(name),
         Kind::MessageQueue => message_queue::identify(name),
     }

@@ -8,6 +8,7 @@ mod conformance;
 mod doctor;
 mod explore;
 mod faults;
+mod fleet;
 mod fuzz;
 mod languages;
 mod mappings;

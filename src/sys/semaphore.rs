@@ -299,7 +299,7 @@ fn mappings() -> MutexGuard<'static, HashMap<Identity, Weak<Mapping>>> {
 }
 
 /// Whether it is known how the C library keeps a semaphore.
-pub(super) fn layout_is_known() -> bool {
+pub(crate) fn layout_is_known() -> bool {
     sem_layout::is_known()
 }
 

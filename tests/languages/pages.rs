@@ -149,6 +149,11 @@ fn a_buffer_is_shared_as_the_page_says() {
 }
 
 #[test]
+fn a_shell_script_uses_objects_as_the_page_says() {
+    follow("scripts.md", "/shift.", &[]);
+}
+
+#[test]
 fn links_between_pages_lead_somewhere() {
     let mut pages = Vec::new();
     for folder in ["", "docs", "fuzz", "guest-examples", "guest-sdk"] {

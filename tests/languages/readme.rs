@@ -92,14 +92,43 @@ fn go() {
 #[test]
 fn every_flag_of_the_command_is_there() {
     let page = std::fs::read_to_string(repository().join("README.md")).unwrap();
-    for command in [
-        "run", "check", "ls", "rm", "reap", "wit", "doctor", "cache", "new", "types",
-    ] {
-        let row = ["` |", " "].map(|end| format!("| `{command}{end}"));
-        assert!(row.iter().any(|row| page.contains(row)), "{command}");
-        let help = Ended::of(posix_ipc().args([command, "--help"])).stdout;
+    let commands = [
+        "run",
+        "check",
+        "ls",
+        "rm",
+        "reap",
+        "sem create",
+        "sem post",
+        "sem wait",
+        "sem value",
+        "mq create",
+        "mq send",
+        "mq recv",
+        "shm cat",
+        "shm write",
+        "wit",
+        "doctor",
+        "cache",
+        "new",
+        "types",
+    ];
+    for command in commands {
+        let words: Vec<&str> = command.split(' ').collect();
+        let row = page
+            .lines()
+            .find(|line| {
+                ["` |", " "].iter().any(|end| line.starts_with(&format!("| `{}{end}", words[0])))
+            });
+        let row = row.unwrap_or_else(|| panic!("{command}"));
+        assert!(
+            words[1..].iter().all(|word| row.contains(word)),
+            "{command}"
+        );
+        let help = Ended::of(posix_ipc().args(words).arg("--help")).stdout;
+        assert!(help.contains("--help"), "{command}: {help}");
         // In the examples are flags of guests.
-        let (help, _) = help.split_once("Examples:").unwrap();
+        let help = help.split("Examples:").next().unwrap_or_default();
         let flags = help
             .split_whitespace()
             .filter(|word| word.starts_with("--"));

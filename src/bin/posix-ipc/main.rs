@@ -19,6 +19,7 @@ mod log;
 mod ls;
 mod manifest;
 mod new;
+mod objects;
 mod options;
 mod output;
 mod reap;
@@ -51,6 +52,9 @@ enum Command {
     Ls(ls::Ls),
     Rm(rm::Rm),
     Reap(reap::Args),
+    Mq(objects::mq::Args),
+    Sem(objects::sem::Args),
+    Shm(objects::shm::Args),
     Wit(wit::Args),
     New(new::Args),
     Types(types::Args),
@@ -68,6 +72,9 @@ fn main() -> ExitCode {
         Command::Ls(args) => args.run(),
         Command::Rm(args) => args.run(),
         Command::Reap(args) => args.run(),
+        Command::Mq(args) => args.run(),
+        Command::Sem(args) => args.run(),
+        Command::Shm(args) => args.run(),
         Command::Wit(args) => args.run(),
         Command::New(args) => args.run(),
         Command::Types(args) => args.run(),

@@ -1,0 +1,3 @@
+//! Several programs together, native and sandboxed: what shell scripts do with objects.
+
+mod objects;
