@@ -98,6 +98,7 @@ fn every_flag_of_the_command_is_there() {
         "ls",
         "rm",
         "reap",
+        "exec",
         "sem create",
         "sem post",
         "sem wait",
@@ -115,11 +116,11 @@ fn every_flag_of_the_command_is_there() {
     ];
     for command in commands {
         let words: Vec<&str> = command.split(' ').collect();
-        let row = page
-            .lines()
-            .find(|line| {
-                ["` |", " "].iter().any(|end| line.starts_with(&format!("| `{}{end}", words[0])))
-            });
+        let row = page.lines().find(|line| {
+            ["` |", " "]
+                .iter()
+                .any(|end| line.starts_with(&format!("| `{}{end}", words[0])))
+        });
         let row = row.unwrap_or_else(|| panic!("{command}"));
         assert!(
             words[1..].iter().all(|word| row.contains(word)),

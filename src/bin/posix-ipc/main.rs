@@ -11,10 +11,12 @@ mod check;
 mod compiled;
 mod doctor;
 mod engine;
+mod exec;
 mod explore;
 mod files;
 mod guest;
 mod holders;
+mod isolate;
 mod log;
 mod ls;
 mod manifest;
@@ -55,11 +57,14 @@ enum Command {
     Mq(objects::mq::Args),
     Sem(objects::sem::Args),
     Shm(objects::shm::Args),
+    Exec(exec::Args),
     Wit(wit::Args),
     New(new::Args),
     Types(types::Args),
     Doctor(doctor::Args),
     Cache(cache::Args),
+    #[command(name = isolate::first::WORD, hide = true)]
+    First(isolate::first::Args),
 }
 
 fn main() -> ExitCode {
@@ -75,11 +80,13 @@ fn main() -> ExitCode {
         Command::Mq(args) => args.run(),
         Command::Sem(args) => args.run(),
         Command::Shm(args) => args.run(),
+        Command::Exec(args) => args.run(),
         Command::Wit(args) => args.run(),
         Command::New(args) => args.run(),
         Command::Types(args) => args.run(),
         Command::Doctor(args) => args.run(),
         Command::Cache(args) => args.run(),
+        Command::First(args) => args.run(),
     };
     done.unwrap_or_else(|error| {
         output::tell(&format!("posix-ipc: {error:#}\n"));

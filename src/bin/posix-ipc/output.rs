@@ -5,8 +5,8 @@ use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
-use std::sync::LazyLock;
 use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// How to print what was found.
@@ -31,14 +31,21 @@ pub fn write(text: &str) -> Result<()> {
 /// reads it, that end comes all the same.
 pub fn tell(text: &str) {
     const PATIENCE: Duration = Duration::from_secs(1);
-    let text = visible(text);
+    let text: Arc<str> = visible(text).into();
     let (done, is_done) = mpsc::channel();
+    let said = text.clone();
     let say = move || {
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = io::stderr().write_all(said.as_bytes());
         let _ = done.send(());
     };
-    if std::thread::Builder::new().spawn(say).is_ok() {
-        let _ = is_done.recv_timeout(PATIENCE);
+    match std::thread::Builder::new().spawn(say) {
+        Ok(_) => {
+            let _ = is_done.recv_timeout(PATIENCE);
+        }
+        // As where the next process goes into another namespace: no thread may.
+        Err(_) => {
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
     }
 }
 
