@@ -1,10 +1,10 @@
 //! `posix-ipc exec --isolate`: native programs in a namespace of their own.
 
-use crate::support::{Ended, Names, Native, Running, exists, posix_ipc, repository};
+use crate::support::{Ended, FOREVER, Names, Native, Running, exists, posix_ipc, repository};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A shell script in a namespace of its own, which finds the command as `$IPC`.
 fn isolated(script: &str) -> Command {
@@ -36,7 +36,9 @@ fn is_alive(id: &str) -> bool {
 }
 
 fn wait_until_gone(mark: &str) {
+    let started = Instant::now();
     while marked(mark) {
+        assert!(started.elapsed() < FOREVER, "{mark} still runs");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

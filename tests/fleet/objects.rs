@@ -1,9 +1,10 @@
 //! `posix-ipc mq`, `sem` and `shm` on objects of the kernel, beside a native program.
 
-use crate::support::{Ended, Names, Native, Running, exists, posix_ipc};
+use crate::support::{Ended, FOREVER, Names, Native, Running, exists, posix_ipc};
 use serde_json::Value;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 fn tool(arguments: &[&str]) -> Command {
     let mut command = posix_ipc();
@@ -46,12 +47,14 @@ fn fed(arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
 /// Waits until a process sleeps in the kernel and not on its way there.
 fn wait_until_blocked(running: &Running, call: &str) {
     let file = format!("/proc/{}/syscall", running.id());
+    let started = Instant::now();
     loop {
+        assert!(started.elapsed() < FOREVER, "never makes the call {call}");
         let now = std::fs::read_to_string(&file).unwrap_or_default();
         if now.starts_with(&format!("{call} ")) {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
