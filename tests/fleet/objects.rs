@@ -93,7 +93,7 @@ fn the_end_of_the_time_is_124_and_takes_nothing() {
     let names = Names::new();
     let (gate, jobs) = (&*names.name("gate"), &*names.name("jobs"));
     done(&["sem", "create", gate]);
-    let size = ["--max-msgs", "1", "--max-msg-size", "8"];
+    let size = ["--max-msgs", "1", "--max-msg-size", "8B"];
     done(&[&["mq", "create", jobs], &size[..]].concat());
     for timeout in ["0s", "30ms"] {
         let timeout = ["--timeout", timeout];
@@ -122,7 +122,7 @@ fn the_end_of_the_time_is_124_and_takes_nothing() {
 fn messages_keep_their_bytes_and_priorities() {
     let names = Names::new();
     let jobs = &*names.name("jobs");
-    let create = ["--max-msgs", "4", "--max-msg-size", "64"];
+    let create = ["--max-msgs", "4", "--max-msg-size", "64B"];
     done(&[&["mq", "create", jobs], &create[..]].concat());
     let bytes = b"\0\xff\n end";
     assert_eq!(fed(&["mq", "send", jobs], bytes).0, Some(0));
@@ -179,10 +179,10 @@ fn a_message_that_is_too_long_is_not_sent() {
 fn shared_memory_is_written_and_read_in_place() {
     let names = Names::new();
     let frames = &*names.name("frames");
-    let create = ["shm", "write", frames, "--create", "--size", "16"];
+    let create = ["shm", "write", frames, "--create", "--size", "16B"];
     assert_eq!(fed(&create, b"abc").0, Some(0));
     assert_eq!(
-        fed(&["shm", "write", frames, "--offset", "14"], b"yz").0,
+        fed(&["shm", "write", frames, "--offset", "14B"], b"yz").0,
         Some(0)
     );
     let mut native = Native::set_up(&[format!("m = shm.open {frames}")]);
@@ -190,12 +190,12 @@ fn shared_memory_is_written_and_read_in_place() {
     let all = b"abc\0\0\0\0\0\0\0\0\0\0\0yz";
     let cat = |more: &[&str]| fed(&[&["shm", "cat", frames], more].concat(), b"");
     assert_eq!(cat(&[]), (Some(0), all.to_vec(), String::new()));
-    let part = cat(&["--offset", "1", "--length", "2"]);
+    let part = cat(&["--offset", "1B", "--length", "2B"]);
     assert_eq!(part, (Some(0), b"bc".to_vec(), String::new()));
-    assert_eq!(cat(&["--offset", "16"]).1, b"");
-    assert_eq!(cat(&["--offset", "17"]).0, Some(1));
+    assert_eq!(cat(&["--offset", "16B"]).1, b"");
+    assert_eq!(cat(&["--offset", "17B"]).0, Some(1));
 
-    let (code, _, stderr) = fed(&["shm", "write", frames, "--offset", "15"], b"12");
+    let (code, _, stderr) = fed(&["shm", "write", frames, "--offset", "15B"], b"12");
     assert_eq!(code, Some(1));
     assert!(stderr.contains("Nothing was written"), "{stderr}");
     assert_eq!(cat(&[]).1, all);
@@ -210,11 +210,11 @@ fn shared_memory_is_written_and_read_in_place() {
 fn shared_memory_without_room_for_its_input_is_not_created() {
     let names = Names::new();
     let frames = &*names.name("frames");
-    let create = ["shm", "write", frames, "--create", "--size", "2"];
+    let create = ["shm", "write", frames, "--create", "--size", "2B"];
     let (code, _, stderr) = fed(&create, b"abc");
     assert_eq!(code, Some(1));
     assert!(stderr.contains("has no room"), "{stderr}");
-    let greatest = u64::MAX.to_string();
+    let greatest = format!("{}B", u64::MAX);
     let create = ["shm", "write", frames, "--create", "--size", &greatest];
     assert_eq!(fed(&create, b"abc").0, Some(1));
     assert!(!exists("shm", frames));

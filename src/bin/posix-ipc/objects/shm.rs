@@ -17,8 +17,8 @@ use wasmtime_posix_ipc::grant::{Bytes, Name};
 #[command(after_help = "\
 Examples:
   posix-ipc shm cat /frames > frames.bin
-  posix-ipc shm cat /frames --offset 64 --length 16 | od -t x4
-  printf 'ready' | posix-ipc shm write /frames --offset 64
+  posix-ipc shm cat /frames --offset 64B --length 16B | od -t x4
+  printf 'ready' | posix-ipc shm write /frames --offset 64B
   posix-ipc shm write --create /table < table.bin
   posix-ipc shm write --create /frames --size 16MiB < /dev/null
 
