@@ -14,7 +14,7 @@ SDK_CARGO := --target-dir $(CURDIR)/target/sdk
 
 # Each cargo takes all processors for itself.
 .NOTPARALLEL:
-.PHONY: help demo test check packages deny guests runtimes relay engines faults kills bench docs install setup bindings clean
+.PHONY: help demo test check packages deny guests runtimes relay engines faults kills bench docs install setup bindings api clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | sort | while IFS="$$(printf '\t')" read -r goal what; do \
@@ -37,13 +37,14 @@ check: deny packages ## Formatting, lints, documentation, bindings, dependencies
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo check --no-default-features --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib
+	tools/public-api/run
 	cargo test --manifest-path guest-sdk/bindings/Cargo.toml $(SDK_CARGO)
 	cargo test --manifest-path guest-sdk/rust/Cargo.toml --all-features $(SDK_CARGO)
 
 # What is beside the crate: the SDKs, examples and guests. They are linted as built for
 # this machine, which takes no tool chain for guests. What has a wasmtime is not linted: it
 # would be built once more.
-PACKAGES := $(shell find benches fuzz guest-examples guest-sdk tests -name target -prune -o -name Cargo.toml -print 2>/dev/null)
+PACKAGES := $(shell find benches fuzz guest-examples guest-sdk tests tools -name target -prune -o -name Cargo.toml -print 2>/dev/null)
 WITH_WASMTIME := $(shell grep -lsE '^(wasmtime|wasmtime-posix-ipc)\b' $(PACKAGES))
 packages: ## Formatting and lints of the packages beside the crate
 	for manifest in $(PACKAGES); do cargo fmt --check --manifest-path $$manifest || exit 1; done
@@ -124,6 +125,9 @@ setup: ## The tool chains for guests
 
 setup-%: ## One of them, as setup-c; tools/setup-guests says which there are
 	tools/setup-guests $*
+
+api: ## The committed list of the library's public items, docs/public-api.txt
+	tools/public-api/run --update
 
 bindings: ## The committed guest bindings, from wit/
 	UPDATE_BINDINGS=1 cargo test --manifest-path guest-sdk/bindings/Cargo.toml $(SDK_CARGO)
