@@ -10,6 +10,7 @@
 use crate::run::End;
 use crate::watch::{Start, Watch};
 use anyhow::{Context, Result, anyhow};
+use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -63,6 +64,8 @@ pub fn supervise(
     watch: &Watch,
     guest: impl FnOnce(Supervisor) -> Result<End> + Send + 'static,
 ) -> Result<(End, Option<Waiting>)> {
+    // Tokio makes such a pair for signals, and panics where it cannot.
+    UnixStream::pair().context("there is no socket for signals to spare; see `ulimit -n`")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
