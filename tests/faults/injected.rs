@@ -12,17 +12,19 @@ const SAMPLE: usize = 40;
 
 /// Where what the host is made of ends the process over a failure, which no guest brings
 /// about: before there is one, or by errors that the kernel does not give there. Nothing
-/// is left then either.
-const ABORTS: [(&str, &str); 5] = [
+/// is left then either. The call, from which one on, and words of the message.
+const ABORTS: [(&str, usize, &str); 6] = [
     // The loader.
-    ("mmap", ""),
+    ("mmap", 1, ""),
     // The alternative stacks of a thread that starts.
-    ("mmap", "stack_overflow.rs"),
-    ("mprotect", "stack"),
+    ("mmap", 1, "stack_overflow.rs"),
+    ("mprotect", 1, "stack"),
     // The addresses of a memory that is gone.
-    ("munmap", "munmap failed"),
+    ("munmap", 1, "munmap failed"),
     // Tokio's own eventfd, which is written to without waiting.
-    ("write", "failed to wake I/O driver"),
+    ("write", 1, "failed to wake I/O driver"),
+    // Tokio's pair for signals, right after the host has seen that it can have one.
+    ("socketpair", 2, "failed to create UnixStream"),
 ];
 
 struct Fault {
@@ -88,8 +90,9 @@ fn problem(strace: &Path, probe: &Path, fault: &Fault) -> Option<String> {
     let panics = |line: &str| line.contains("panicked") && !line.contains("(1) panicked");
     let ends_badly =
         ended.code.is_none_or(|code| matches!(code, 101 | 124)) || ended.stderr.lines().any(panics);
-    let is_known = |(of, words): &(&str, &str)| {
+    let is_known = |(of, from, words): &(&str, usize, &str)| {
         of == call
+            && when >= from
             && match words.is_empty() {
                 true => ended.stderr.is_empty() && ended.stdout.is_empty(),
                 false => ended.stderr.contains(words),
