@@ -34,7 +34,7 @@ fn a_guests_exit_code_is_passed_on() {
 
 #[test]
 fn the_exit_code_of_a_rust_guest_is_passed_on() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for code in [0, 1] {
         let arguments = ["process", "exit", &code.to_string()];
         let ended = Ended::of(&mut run(&[], &probe, &arguments));
@@ -106,7 +106,7 @@ fn endless_waits(name: &str) -> [[String; 2]; 4] {
 
 #[test]
 fn a_timeout_ends_a_guest_that_waits() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("endless");
     let grant = format!("{name},create");
@@ -134,7 +134,7 @@ fn a_timeout_ends_a_guest_that_waits() {
 
 #[test]
 fn signals_end_a_guest_that_waits() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("endless");
     let grant = format!("{name},create");
@@ -162,7 +162,7 @@ fn signals_end_a_guest_that_waits() {
 
 #[test]
 fn signals_end_a_guest_that_computes() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143)] {
         let mut running = Running::start(&mut run(&[], &probe, &["process", "spin"]));
         assert_eq!(running.line(), "spinning");
@@ -175,7 +175,7 @@ fn signals_end_a_guest_that_computes() {
 /// The wait for standard input is in a thread that nothing can interrupt.
 #[test]
 fn a_signal_ends_a_guest_that_reads_standard_input() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let mut command = run(&[], &probe, &["process", "show"]);
     let mut running = Running::start(command.stdin(Stdio::piped()));
     assert_eq!(running.line(), "arguments []");
@@ -189,7 +189,7 @@ fn a_signal_ends_a_guest_that_reads_standard_input() {
 
 #[test]
 fn a_guest_has_the_streams_the_arguments_and_the_variables_that_it_is_given() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let flags = [
         "--env",
         "GIVEN=a=b",
@@ -218,7 +218,7 @@ fn a_guest_has_the_streams_the_arguments_and_the_variables_that_it_is_given() {
 
 #[test]
 fn a_guest_has_the_folders_that_it_is_given() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     let file = folder.file("file", "content");
     let host = folder.path().to_str().unwrap();
@@ -257,7 +257,7 @@ fn a_guest_has_the_folders_that_it_is_given() {
 
 #[test]
 fn without_grants_nothing_can_be_reached_and_the_log_says_what_would_help() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("wanted");
     for (line, log) in [
@@ -352,7 +352,7 @@ fn what_is_not_a_guest_is_refused_in_words() {
 
 #[test]
 fn half_a_guest_is_refused_in_words() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     let whole = fs::read(probe).unwrap();
     for length in [8, 9, 100, whole.len() / 2, whole.len() - 1] {
@@ -368,7 +368,7 @@ fn half_a_guest_is_refused_in_words() {
 
 #[test]
 fn check_says_what_a_guest_imports_and_would_get() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let mut command = posix_ipc();
     command.args(["check", "--mq", "/jobs::/in,recv", "--shm", "/r.*,create"]);
     let ended = Ended::of(command.arg(&probe));
@@ -442,7 +442,7 @@ fn check_of_a_script_is_about_its_grants() {
 
 #[test]
 fn check_says_the_same_as_json() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let mut command = posix_ipc();
     command.args(["check", "--format", "json", "--mq", "/jobs::/in,recv"]);
     let ended = Ended::of(command.arg(&probe));
@@ -628,7 +628,7 @@ fn ls_shows_what_exists() {
 
 #[test]
 fn ls_says_which_guest_holds_what() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("held");
     let _native = Native::set_up(&[format!("s = sem.open {name} create")]);

@@ -109,9 +109,7 @@ fn doctor_says_what_to_do_about_a_low_limit() {
 fn doctor_fails_where_nothing_can_be_made_in_shared_memory() {
     let script = "mount -t tmpfs -o ro none /dev/shm;";
     let command = doctor();
-    let Some(mut command) = unshared(&["--mount"], script, &command) else {
-        return;
-    };
+    let mut command = unshared(&["--mount"], script, &command);
     let (finding, code) = found(&mut command, "shared memory");
     assert_eq!(
         (&finding["status"], code),

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A guest of the examples.
-fn example(name: &str) -> Option<PathBuf> {
+fn example(name: &str) -> PathBuf {
     let source = repository().join("guest-examples/lab/c").join(name);
-    match guest_c(&source)? {
-        Program::Guest(path) => Some(path),
+    match guest_c(&source) {
+        Program::Guest(path) => path,
         other => panic!("{other:?} is no guest"),
     }
 }
@@ -22,9 +22,7 @@ fn explore(options: &[&str], guests: &[&PathBuf], arguments: &[&str]) -> Ended {
 
 #[test]
 fn two_locks_in_two_orders_deadlock() {
-    let Some(guest) = example("two-locks.c") else {
-        return;
-    };
+    let guest = example("two-locks.c");
     for strategy in ["random", "pct", "exhaustive"] {
         let found = explore(&["--strategy", strategy], &[&guest; 2], &["{n}"]);
         assert_eq!(found.code, Some(1), "{found:?}");
@@ -58,9 +56,7 @@ const PROGRAMS: [(&str, usize, &str); 11] = [
 #[test]
 fn wrong_programs_fail_and_right_ones_do_not() {
     for (name, guests, failure) in PROGRAMS {
-        let Some(guest) = example(name) else {
-            return;
-        };
+        let guest = example(name);
         let guests = vec![&guest; guests];
         let found = explore(&["--runs", "5000"], &guests, &["{n}"]);
         assert_eq!(found.code, Some(1), "{name}: {found:?}");
@@ -79,9 +75,7 @@ fn wrong_programs_fail_and_right_ones_do_not() {
 
 #[test]
 fn a_recording_is_repeated_and_another_guest_is_refused() {
-    let Some(guest) = example("two-locks.c") else {
-        return;
-    };
+    let guest = example("two-locks.c");
     let folder = Folder::new();
     let copy = folder.file("guest.wasm", std::fs::read(&guest).unwrap());
     let recording = folder.path().join("deadlock.json");
@@ -103,9 +97,7 @@ fn a_recording_is_repeated_and_another_guest_is_refused() {
 
 #[test]
 fn a_seed_gives_the_same_search_each_time() {
-    let Some(guest) = example("two-locks.c") else {
-        return;
-    };
+    let guest = example("two-locks.c");
     let search = |seed| {
         let found = explore(&["--seed", seed], &[&guest; 2], &["{n}"]);
         // How fast it was is not repeated.
@@ -121,18 +113,14 @@ fn a_seed_gives_the_same_search_each_time() {
 /// Guests that wait for each other have created objects, which nobody unlinks.
 #[test]
 fn nothing_is_left_of_a_deadlock() {
-    let Some(guest) = example("two-locks.c") else {
-        return;
-    };
+    let guest = example("two-locks.c");
     let mut search = posix_ipc();
     search.arg("explore").args([&guest; 2]).args(["--", "{n}"]);
     let mut command = Command::new("sh");
     command.args(["-c", r#""$@"; ls -A /dev/shm"#, "sh"]);
     command.arg(search.get_program()).args(search.get_args());
     let mount = "mount -t tmpfs shm /dev/shm;";
-    let Some(mut command) = unshared(&["--mount"], mount, &command) else {
-        return;
-    };
+    let mut command = unshared(&["--mount"], mount, &command);
     let ended = Ended::of(&mut command);
     let last = ended.stdout.lines().last();
     assert!(

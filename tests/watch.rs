@@ -113,7 +113,7 @@ fn probe(flags: &[&str], probe: &Path) -> Watched {
 
 #[test]
 fn sigusr1_says_what_a_guest_waits_for_and_the_guest_goes_on() {
-    let Some(guest) = guest("probe") else { return };
+    let guest = guest("probe");
     let names = Names::new();
     let name = names.name("gate");
     let mut native = Native::set_up(&[format!("s = sem.open {name} create value=0")]);
@@ -146,7 +146,7 @@ fn sigusr1_says_what_a_guest_waits_for_and_the_guest_goes_on() {
 
 #[test]
 fn a_long_wait_is_told_of_once() {
-    let Some(guest) = guest("probe") else { return };
+    let guest = guest("probe");
     let names = Names::new();
     let [first, second] = ["first", "second"].map(|stem| names.name(stem));
     let mut native = Native::set_up(&[
@@ -180,7 +180,7 @@ fn a_long_wait_is_told_of_once() {
 
 #[test]
 fn a_wait_that_is_short_enough_is_not_told_of() {
-    let Some(guest) = guest("probe") else { return };
+    let guest = guest("probe");
     let names = Names::new();
     let name = names.name("gate");
     let _native = Native::set_up(&[format!("s = sem.open {name} create value=0")]);
@@ -194,7 +194,7 @@ fn a_wait_that_is_short_enough_is_not_told_of() {
 
 #[test]
 fn sigusr1_is_answered_while_a_guest_computes() {
-    let Some(guest) = guest("probe") else { return };
+    let guest = guest("probe");
     let watched = Watched::start(&mut run(&[], &guest, &["process", "spin"]));
     assert_eq!(watched.answer(), "spinning");
     watched.ask_until("waits for no object: it computes");
@@ -203,7 +203,7 @@ fn sigusr1_is_answered_while_a_guest_computes() {
 /// Whoever does not read standard error keeps neither the guest nor its end.
 #[test]
 fn answers_that_nobody_reads_hold_nothing_up() {
-    let Some(guest) = guest("probe") else { return };
+    let guest = guest("probe");
     let (_unread, mut full) = std::io::pipe().unwrap();
     // SAFETY: asks for the size of a pipe that is open.
     let size = unsafe { libc::fcntl(full.as_raw_fd(), libc::F_GETPIPE_SZ) };

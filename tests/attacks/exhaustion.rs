@@ -30,7 +30,7 @@ fn runtime() -> tokio::runtime::Runtime {
 /// Runs one guest over and over that reaches a quota, while another works. In its words,
 /// `P.` is for the start of a name; there is a semaphore `P.gate`.
 fn beside_another(change: fn(&mut Quota), lines: &[&str], met: impl Fn(&str) -> bool) {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, others) = (Names::new(), Names::new());
     let _native = Native::set_up(&[format!("s = sem.open {} create", names.name("gate"))]);
     let before = names.existing();
@@ -153,7 +153,7 @@ fn the_longest_waits_beside_another_guest() {
 /// of threads would have, and one more that works.
 #[test]
 fn six_hundred_waits_beside_another_guest() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, others) = (Names::new(), Names::new());
     let name = names.name("never");
     let mut native = Native::set_up(&[
@@ -201,7 +201,7 @@ fn six_hundred_waits_beside_another_guest() {
 /// Sizes and offsets that are too large, or whose sum is.
 #[test]
 fn sizes_that_overflow() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("m");
     let (over, invalid, gone) = ("error quota", "error invalid", "error truncated");
@@ -268,7 +268,7 @@ fn sizes_that_overflow() {
 /// One call gives at most 16 MiB, whatever is asked for.
 #[test]
 fn a_read_of_everything() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("m");
     let _native = Native::set_up(&[format!("m = shm.open {name} create size=67108864")]);
@@ -282,7 +282,7 @@ fn a_read_of_everything() {
 /// More than 128 MiB in one call end the guest; less is an error.
 #[test]
 fn a_message_and_a_name_of_a_quarter_gigabyte() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("q");
     let _native = Native::set_up(&[format!("q = mq.open {name} create limits=1x8")]);
@@ -308,7 +308,7 @@ fn a_message_and_a_name_of_a_quarter_gigabyte() {
 /// does not make a copy of each while it waits for room.
 #[test]
 fn a_batch_of_one_message_many_times() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("q");
     let mut native = Native::set_up(&[
@@ -341,7 +341,7 @@ fn a_batch_of_one_message_many_times() {
 /// Five thousand places in one poll.
 #[test]
 fn a_poll_of_five_thousand() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("gate");
     let mut native = Native::set_up(&[format!("s = sem.open {name} create value=1")]);
@@ -359,7 +359,7 @@ fn a_poll_of_five_thousand() {
 /// A queue that is full, or empty, for ever.
 #[test]
 fn a_queue_that_is_never_ready() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let [full, empty] = ["full", "empty"].map(|stem| names.name(stem));
     let mut native = Native::set_up(&[
@@ -409,7 +409,7 @@ fn a_queue_that_is_never_ready() {
 /// A message is as long as the queue allows, and that is for whoever made it to say.
 #[test]
 fn a_queue_with_messages_of_the_greatest_length() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("q");
     let message = "m".repeat(8192);
@@ -433,7 +433,7 @@ fn a_queue_with_messages_of_the_greatest_length() {
 /// A guest that never waits, only asks again.
 #[test]
 fn a_busy_loop_of_calls() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("x");
     let _native = Native::set_up(&[
@@ -461,7 +461,7 @@ fn a_busy_loop_of_calls() {
 /// of it without losing that.
 #[test]
 fn queues_opened_and_closed_beside_a_notification() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("q");
     let mut native = Native::set_up(&[format!("q = mq.open {name} create limits=1x8")]);
@@ -488,7 +488,7 @@ fn queues_opened_and_closed_beside_a_notification() {
 /// process. Handles to it do not use those up.
 #[test]
 fn handles_to_an_enormous_segment() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("m");
     let size = 1_u64 << 44;
@@ -519,7 +519,7 @@ fn handles_to_an_enormous_segment() {
 /// A semaphore under `undo` is kept for the end of the guest only as long as it is held.
 #[test]
 fn semaphores_used_under_undo_and_unlinked() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let grant = format!("--sem={},own,undo", names.pattern());
     let mut command = run(&[&grant], &probe, &["do"]);

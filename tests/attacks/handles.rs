@@ -16,7 +16,7 @@ fn a_semaphore(names: &Names) -> (String, Native) {
 
 #[test]
 fn the_use_of_a_dropped_handle() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let (name, mut native) = a_semaphore(&names);
     let ended = attack(&probe, &["--sem", &name], &["use-after-drop", &name]);
@@ -31,7 +31,7 @@ fn the_use_of_a_dropped_handle() {
 
 #[test]
 fn a_handle_that_is_dropped_twice() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let (name, _native) = a_semaphore(&names);
     let ended = attack(&probe, &["--sem", &name], &["double-drop", &name]);
@@ -45,7 +45,7 @@ fn a_handle_that_is_dropped_twice() {
 
 #[test]
 fn a_handle_of_another_kind() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("frame");
     let _native = Native::set_up(&[format!("m = shm.open {name} create size=32")]);
@@ -61,7 +61,7 @@ fn a_handle_of_another_kind() {
 /// While another guest has handles open, their numbers mean nothing in this one.
 #[test]
 fn a_handle_of_another_guest() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let (name, mut native) = a_semaphore(&names);
     let mut other = Running::guest(&["--sem", &name], &probe);
@@ -81,7 +81,7 @@ fn a_handle_of_another_guest() {
 /// Ten times as many handles as a guest of WASI could lose in good faith.
 #[test]
 fn a_hundred_thousand_handles_that_are_forgotten() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let (name, mut native) = a_semaphore(&names);
     let ended = attack(&probe, &["--sem", &name], &["forget", &name, "100000"]);

@@ -34,7 +34,7 @@ fn open_all(name: &str) -> [String; 4] {
 /// A host that is killed while its guest waits has taken nothing, and holds up nobody.
 #[test]
 fn a_host_that_is_killed_while_its_guest_waits() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for wait in [
         "sem.acquire s",
         "mq.receive q",
@@ -89,7 +89,7 @@ fn assert_nothing_is_open(names: &Names, how: &str) {
 /// Whichever way a guest ends, the process that runs it has nothing of it left.
 #[test]
 fn a_guest_that_ends_leaves_no_descriptor_and_no_mapping() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let (name, native) = objects(&names);
     // Of this process's own, there is to be nothing either.
@@ -153,7 +153,7 @@ fn a_guest_that_ends_leaves_no_descriptor_and_no_mapping() {
 /// A name that leads to another object all of a sudden. Handles stay on the old one.
 #[test]
 fn a_peer_that_replaces_what_is_in_use() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let (name, mut native) = objects(&names);
     let mut running = Running::guest(&["--sem", &name, "--shm", &name, "--mq", &name], &probe);
@@ -204,7 +204,7 @@ fn semaphore_file(name: &str) -> fs::File {
 /// The C library ends the process that posts on such a semaphore.
 #[test]
 fn a_peer_that_writes_a_kind_of_futex_that_there_is_not() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("gate");
     drop(Native::set_up(&[format!(
@@ -231,7 +231,7 @@ fn a_peer_that_writes_a_kind_of_futex_that_there_is_not() {
 /// Every call comes back, with whatever, and the host goes on.
 #[test]
 fn a_peer_that_writes_garbage_into_a_semaphore() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("gate");
     drop(Native::set_up(&[format!(
@@ -281,7 +281,7 @@ fn a_peer_that_writes_garbage_into_a_semaphore() {
 /// A semaphore at its greatest value, and past it.
 #[test]
 fn a_peer_that_posts_up_to_the_greatest_value() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("gate");
     drop(Native::set_up(&[format!("s = sem.open {name} create")]));
@@ -313,7 +313,7 @@ fn a_peer_that_posts_up_to_the_greatest_value() {
 /// Bytes are bytes, of the greatest length and the greatest priority too.
 #[test]
 fn a_peer_that_sends_garbage() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("q");
     let mut native = Native::set_up(&[format!("q = mq.open {name} create limits=2x64")]);
@@ -361,7 +361,7 @@ fn a_ledger_does_not_lead_to_foreign_files() {
 /// everything, so this is tried as somebody else.
 #[test]
 fn objects_that_nobody_may_open() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let folder = std::env::temp_dir().join(names.prefix());
     let open_to_all = || fs::Permissions::from_mode(0o777);
@@ -410,7 +410,7 @@ fn objects_that_nobody_may_open() {
 /// What a peer has cut short cannot be used any more, and is removed as ever.
 #[test]
 fn a_semaphore_that_is_cut_is_removed_all_the_same() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let (unlinked, left) = (names.name("unlinked"), names.name("left"));
     let grant = format!("{},create", names.pattern());

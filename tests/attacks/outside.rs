@@ -101,9 +101,7 @@ const LINES: [(&str, bool); 44] = [
 
 #[test]
 fn the_kernel_hears_only_of_names_that_were_granted() {
-    let (Some(probe), Some(strace)) = (guest("probe"), strace()) else {
-        return;
-    };
+    let (probe, strace) = (guest("probe"), strace());
     let names = Names::new();
     let start = names.name("");
     let [foreign, ro, outside, denied] =

@@ -31,7 +31,7 @@ fn limited(probe: &Path, names: &Names, quota: [&str; 2], lines: &[(&str, &str)]
 
 #[test]
 fn handles() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     limited(
         &probe,
@@ -62,7 +62,7 @@ fn handles() {
 /// A semaphore that is to be given back stays open behind the guest's back.
 #[test]
 fn handles_under_undo() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let mut lines = vec![];
     for name in 0..5 {
@@ -84,7 +84,7 @@ fn handles_under_undo() {
 
 #[test]
 fn created_objects() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     limited(
         &probe,
@@ -112,7 +112,7 @@ fn created_objects() {
 
 #[test]
 fn bytes_of_shared_memory() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     limited(
         &probe,
@@ -149,7 +149,7 @@ fn bytes_of_shared_memory() {
 /// What the guest adds to a segment of somebody else is its own too.
 #[test]
 fn bytes_of_shared_memory_of_a_peer() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("foreign");
     let mut native = Native::set_up(&[format!("m = shm.open {name} create size=10000")]);
@@ -172,7 +172,7 @@ fn bytes_of_shared_memory_of_a_peer() {
 /// is only cut is not.
 #[test]
 fn segments_of_a_peer_that_are_grown() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let peers = ["a", "b", "c"].map(|stem| names.name(stem));
     let _native = Native::set_up(
@@ -200,7 +200,7 @@ fn segments_of_a_peer_that_are_grown() {
 
 #[test]
 fn bytes_of_queues() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     limited(
         &probe,
@@ -224,7 +224,7 @@ fn bytes_of_queues() {
 
 #[test]
 fn the_size_of_a_message() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     limited(
         &probe,
@@ -243,7 +243,7 @@ fn the_size_of_a_message() {
 
 #[test]
 fn pollables() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("gate");
     let _native = Native::set_up(&[format!("s = sem.open {name} create")]);
@@ -267,7 +267,7 @@ fn pollables() {
 
 #[test]
 fn the_longest_wait() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let late = "error timed-out";
     limited(
@@ -295,7 +295,7 @@ fn the_longest_wait() {
 
 #[test]
 fn the_memory_of_the_guest() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     let manifest = folder.file("grants.toml", "[quota]\nmemory = \"48MiB\"\n");
     let manifest = manifest.to_str().unwrap();
@@ -347,7 +347,7 @@ fn the_memory_of_the_guest() {
 /// A guest that keeps asking does not fill the log.
 #[test]
 fn the_log_of_limits_is_not_flooded() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let lines: Vec<String> = (0..500)
         .map(|size| {
@@ -376,7 +376,7 @@ fn the_log_of_limits_is_not_flooded() {
 /// What is reserved comes first: while the guest is refused, nothing appears.
 #[test]
 fn nothing_is_made_beyond_a_limit() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for (quota, create) in [
         ("--max-handles=1", "sem.open NAME create value=1"),
         ("--max-created=1", "sem.open NAME create value=1"),
@@ -409,7 +409,7 @@ fn nothing_is_made_beyond_a_limit() {
 /// A pollable keeps its queue open when the handle is closed and the name is gone.
 #[test]
 fn pollables_that_outlive_their_queues() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let grant = format!("--mq={},own", names.pattern());
     let prefix = names.name("");

@@ -50,7 +50,7 @@ fn the_guest<S: AsRef<str>>(probe: &Path, names: &Names, lines: &[S]) -> Command
 /// The kernel says `EMFILE`, as if there were no descriptors left.
 #[test]
 fn the_bytes_of_all_queues_of_a_user() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let line = format!("q = mq.open {} create limits=1x8", names.name("q"));
     let mut command = the_guest(&probe, &names, &[line]);
@@ -66,7 +66,7 @@ fn the_bytes_of_all_queues_of_a_user() {
 
 #[test]
 fn the_open_files_of_a_process() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let mut lines = vec![format!("m = shm.open {} create size=8", names.name("m"))];
     lines.extend((0..100).map(|n| format!("m{n} = shm.open {}", names.name("m"))));
@@ -93,16 +93,14 @@ fn the_open_files_of_a_process() {
 /// The kernel says `ENOSPC`, and means neither bytes nor a disk.
 #[test]
 fn the_number_of_queues_of_a_system() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let lines = ["one", "two"]
         .map(|stem| format!("{stem} = mq.open {} create limits=1x8", names.name(stem)));
     let command = the_guest(&probe, &names, &lines);
     let script = format!("echo 1 >/proc/sys/fs/mqueue/queues_max; {UNPRIVILEGED} true;");
     let script = format!("{script} set -- {UNPRIVILEGED} \"$@\";");
-    let Some(command) = unshared(&["--ipc"], &script, &command) else {
-        return;
-    };
+    let command = unshared(&["--ipc"], &script, &command);
     let words = [
         "the system refuses mq:/",
         "the most queues that it may have (1)",
@@ -114,7 +112,7 @@ fn the_number_of_queues_of_a_system() {
 /// The kernel says `EINVAL`, and not of which of the two numbers.
 #[test]
 fn the_size_of_a_queue() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("q");
     let lines = [
@@ -129,9 +127,7 @@ fn the_size_of_a_queue() {
         "echo 2 >/proc/sys/fs/mqueue/msg_max; echo 128 >/proc/sys/fs/mqueue/msgsize_max; \
          set -- {UNPRIVILEGED} \"$@\";"
     );
-    let Some(command) = unshared(&["--ipc"], &script, &command) else {
-        return;
-    };
+    let command = unshared(&["--ipc"], &script, &command);
     let log: &[&[&str]] = &[
         &[
             "allows a queue 2 messages and not 3",
@@ -151,7 +147,7 @@ fn the_size_of_a_queue() {
 /// native program.
 #[test]
 fn a_full_file_system_of_shared_memory() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     // Sixteen pages, of which the object asks for more.
     let mut lines = vec![format!(
@@ -168,9 +164,7 @@ fn a_full_file_system_of_shared_memory() {
     lines.push("shm.size m".into());
     let command = the_guest(&probe, &names, &lines);
     let script = "mount -t tmpfs -o size=64k none /dev/shm;";
-    let Some(command) = unshared(&["--mount"], script, &command) else {
-        return;
-    };
+    let command = unshared(&["--mount"], script, &command);
     let full = "error no-space";
     let outcomes = [
         &["ok"; 17][..],
@@ -201,7 +195,7 @@ fn a_full_file_system_of_shared_memory() {
 /// None of this is told where it is not the system's doing.
 #[test]
 fn errors_that_are_no_limits_are_not_logged() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let grant = format!("{},own", names.pattern());
     let name = names.name("x");

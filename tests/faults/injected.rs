@@ -35,9 +35,7 @@ struct Fault {
 
 #[test]
 fn a_system_call_fails() {
-    let (Some(probe), Some(strace)) = (guest("probe"), strace()) else {
-        return;
-    };
+    let (probe, strace) = (guest("probe"), strace());
     let counts = count(&strace, &probe);
     let all: Vec<Fault> = FAULTS
         .iter()

@@ -13,9 +13,7 @@ const SAMPLE: usize = 40;
 
 #[test]
 fn a_host_is_killed_at_a_system_call() {
-    let (Some(probe), Some(strace)) = (guest("probe"), strace()) else {
-        return;
-    };
+    let (probe, strace) = (guest("probe"), strace());
     let asked = std::env::var("POSIX_IPC_KILLS").ok();
     let kills = asked
         .as_ref()

@@ -7,9 +7,7 @@ use std::process::Command;
 
 #[test]
 fn every_kind_within_a_guest() {
-    let Some(guest) = guest_go(&repository().join("tests/go/kinds")) else {
-        return;
-    };
+    let guest = guest_go(&repository().join("tests/go/kinds"));
     let names = Names::new();
     let output = guest.start(&names, ["self", &names.start()]).output();
     assert_eq!(output, "semaphores\nsegments\nqueues\nlimits\ndone\n");
@@ -18,9 +16,7 @@ fn every_kind_within_a_guest() {
 
 #[test]
 fn every_kind_with_a_native_peer() {
-    let Some(guest) = guest_go(&repository().join("tests/go/kinds")) else {
-        return;
-    };
+    let guest = guest_go(&repository().join("tests/go/kinds"));
     let peer = native_c(&repository().join("tests/go/peer.c"));
     let names = Names::new();
     names.name("asked");
@@ -34,9 +30,7 @@ fn every_kind_with_a_native_peer() {
 
 #[test]
 fn memory_grows_and_is_collected() {
-    let Some(guest) = guest_go(&repository().join("tests/go/kinds")) else {
-        return;
-    };
+    let guest = guest_go(&repository().join("tests/go/kinds"));
     let names = Names::new();
     let output = guest.start(&names, ["heap"]).output();
     assert_eq!(output, "total 13369344000\ndone\n");
@@ -44,9 +38,7 @@ fn memory_grows_and_is_collected() {
 
 #[test]
 fn calls_beside_the_collector() {
-    let Some(guest) = guest_go(&repository().join("tests/go/kinds")) else {
-        return;
-    };
+    let guest = guest_go(&repository().join("tests/go/kinds"));
     let names = Names::new();
     names.name("queue");
     let output = guest.start(&names, ["churn", &names.start()]).output();
@@ -55,9 +47,7 @@ fn calls_beside_the_collector() {
 
 #[test]
 fn other_goroutines_run_while_one_waits() {
-    let Some(guest) = guest_go(&repository().join("tests/go/waits")) else {
-        return;
-    };
+    let guest = guest_go(&repository().join("tests/go/waits"));
     // What starves would go on for ever.
     let output = guest
         .start_with(["--private", "--timeout", "120s"], [""; 0])
@@ -66,9 +56,9 @@ fn other_goroutines_run_while_one_waits() {
 }
 
 /// The SDK's wrapper of the go command, in the folder of a module.
-fn wrapper(folder: &str, command: &str, flags: &[&str]) -> Option<Ended> {
-    // So that a machine without Go skips this.
-    guest_go(&repository().join("tests/go/waits"))?;
+fn wrapper(folder: &str, command: &str, flags: &[&str]) -> Ended {
+    // So that a machine without Go says what it lacks.
+    guest_go(&repository().join("tests/go/waits"));
     let temporary = Folder::new();
     let run = format!(
         "{} run --private --timeout 120s --dir {}::/tmp",
@@ -77,14 +67,12 @@ fn wrapper(folder: &str, command: &str, flags: &[&str]) -> Option<Ended> {
     );
     let mut wrapper = Command::new(repository().join("guest-sdk/go/posix-ipc-go"));
     wrapper.args([command, "-exec", &run]).args(flags);
-    Some(Ended::of(wrapper.current_dir(repository().join(folder))))
+    Ended::of(wrapper.current_dir(repository().join(folder)))
 }
 
 #[test]
 fn the_wrapper_tests_a_package() {
-    let Some(ended) = wrapper("guest-sdk/go", "test", &["-v", "."]) else {
-        return;
-    };
+    let ended = wrapper("guest-sdk/go", "test", &["-v", "."]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.stdout.matches("--- PASS: Example").count(), 5);
 }
@@ -92,9 +80,7 @@ fn the_wrapper_tests_a_package() {
 #[test]
 fn the_wrapper_runs_a_program_with_tags() {
     let tags = ["-tags", "direct", "."];
-    let Some(ended) = wrapper("tests/go/waits", "run", &tags) else {
-        return;
-    };
+    let ended = wrapper("tests/go/waits", "run", &tags);
     assert_eq!(
         (ended.code, ended.lines().len()),
         (Some(0), 10),
@@ -104,10 +90,8 @@ fn the_wrapper_runs_a_program_with_tags() {
 
 #[test]
 fn the_go_command_knows_the_package() {
-    // So that a machine without Go skips this.
-    if guest_go(&repository().join("tests/go/waits")).is_none() {
-        return;
-    }
+    // So that a machine without Go says what it lacks.
+    guest_go(&repository().join("tests/go/waits"));
     let find = r#"
         tools="${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}"
         if [ -r "$tools/env.sh" ]; then . "$tools/env.sh"; fi
@@ -130,8 +114,6 @@ fn the_program_of_the_manual_runs() {
     let program = Example::only(&repository().join("guest-sdk/go/README.md"), "go");
     let source = scratch_file("go-manual/main.go", &program.text);
     scratch_file("go-manual/go.mod", "module manual\n\ngo 1.26\n");
-    let Some(guest) = guest_go(source.parent().unwrap()) else {
-        return;
-    };
+    let guest = guest_go(source.parent().unwrap());
     super::program_of_a_manual(&guest);
 }

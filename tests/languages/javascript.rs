@@ -12,29 +12,25 @@ fn script(path: &str) -> PathBuf {
 }
 
 /// Runs a script of one's own.
-fn run(text: &str, flags: &[&str], arguments: &[&str]) -> Option<Ended> {
-    let js = Runtime::find("js")?;
+fn run(text: &str, flags: &[&str], arguments: &[&str]) -> Ended {
+    let js = Runtime::find("js");
     let folder = Folder::new();
     let script = folder.file("script.js", text);
-    Some(js.run(flags, &script, arguments))
+    js.run(flags, &script, arguments)
 }
 
 // ---- the module ------------------------------------------------------------------------
 
 #[test]
 fn every_function_of_every_kind() {
-    let Some(js) = Runtime::find("js") else {
-        return;
-    };
+    let js = Runtime::find("js");
     let ended = js.run(&["--private"], &script("kinds.js"), &[]);
     assert_eq!((ended.lines(), &*ended.stderr), (vec!["done"], ""));
 }
 
 #[test]
 fn a_script_and_a_native_program() {
-    let Some(js) = Runtime::find("js") else {
-        return;
-    };
+    let js = Runtime::find("js");
     let names = Names::new();
     let mut native = Native::set_up(&[
         format!("g = sem.open {} create value=2", names.name("gate")),
@@ -80,9 +76,7 @@ fn a_script_and_a_native_program() {
 
 #[test]
 fn views_are_the_memory_itself() {
-    let Some(js) = Runtime::find("js") else {
-        return;
-    };
+    let js = Runtime::find("js");
     let ended = js.run(&["--private", "--map"], &script("views.js"), &[]);
     assert_eq!((ended.lines(), &*ended.stderr), (vec!["done"], ""));
 }
@@ -96,9 +90,7 @@ console.log(words[2]);
 while (Atomics.load(words, 3) === 0);
 console.log(Atomics.add(words, 2, 1), words[2]);
 "#;
-    let Some(js) = Runtime::find("js") else {
-        return;
-    };
+    let js = Runtime::find("js");
     let names = Names::new();
     let name = names.name("frame");
     let mut native = Native::set_up(&[
@@ -137,9 +129,7 @@ try {
         format!("f = shm.open {name} create"),
         "shm.resize f 64".into(),
     ]);
-    let Some(ended) = run(text, &["--shm", &name], &[&name]) else {
-        return;
-    };
+    let ended = run(text, &["--shm", &name], &[&name]);
     assert_eq!(ended.lines(), ["NotPermittedError EPERM 2"]);
 }
 
@@ -157,9 +147,7 @@ for (const kind of [Semaphore, SharedMemory, MessageQueue]) {
     }
 }
 "#;
-    let Some(ended) = run(text, &[], &[]) else {
-        return;
-    };
+    let ended = run(text, &[], &[]);
     let denied = "true EPERM /secret: not permitted by the host";
     assert_eq!(ended.lines(), [denied; 6]);
     // The host says what would have allowed it.
@@ -180,9 +168,7 @@ for (const path of ["../data.txt", "/etc/passwd", "none.txt"]) {
 }
 try { writeFileSync("new.txt", ""); } catch (error) { console.log("not written"); }
 "#;
-    let Some(js) = Runtime::find("js") else {
-        return;
-    };
+    let js = Runtime::find("js");
     let folder = Folder::new();
     folder.file("data.txt", "dätä");
     let script = folder.file("script.mjs", text);
@@ -218,22 +204,20 @@ fn exit_codes_are_passed_on() {
             4,
         ),
     ] {
-        let Some(ended) = run(text, &[], &[]) else {
-            return;
-        };
+        let ended = run(text, &[], &[]);
         assert_eq!((ended.code, &*ended.stderr), (Some(code), ""), "{text}");
     }
 }
 
 /// What a script says that fails: on standard error, with `HERE` for its path.
-fn failure(text: &str) -> Option<String> {
-    let js = Runtime::find("js")?;
+fn failure(text: &str) -> String {
+    let js = Runtime::find("js");
     let folder = Folder::new();
     let script = folder.file("script.js", text);
     let ended = js.run(&["--private"], &script, &[]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let path = script.canonicalize().unwrap();
-    Some(ended.stderr.replace(path.to_str().unwrap(), "HERE"))
+    ended.stderr.replace(path.to_str().unwrap(), "HERE")
 }
 
 #[test]
@@ -279,7 +263,7 @@ fn what_nothing_catches_is_shown() {
             "Uncaught ReferenceError: cannot find the module \"internal:host\"",
         ),
     ] {
-        let Some(said) = failure(text) else { return };
+        let said = failure(text);
         match expected.split_once("NEAR") {
             Some((before, after)) => assert!(
                 said.starts_with(before) && said.contains(after),
@@ -289,16 +273,13 @@ fn what_nothing_catches_is_shown() {
         }
     }
     let text = "await new Promise(() => {});";
-    if let Some(ended) = run(text, &[], &[]) {
-        assert_eq!(ended.code, Some(13), "{ended:?}");
-    }
+    let ended = run(text, &[], &[]);
+    assert_eq!(ended.code, Some(13), "{ended:?}");
 }
 
 #[test]
 fn siblings_are_imported() {
-    let Some(js) = Runtime::find("js") else {
-        return;
-    };
+    let js = Runtime::find("js");
     let folder = Folder::new();
     std::fs::create_dir(folder.path().join("parts")).unwrap();
     folder.file(
@@ -344,12 +325,11 @@ queue.send("x");
 await new Promise((resolve) => setTimeout(resolve, 40));
 console.log(said.slice(0, 3).join(), said.filter((it) => it !== "again").join());
 "#;
-    if let Some(ended) = run(text, &["--private"], &[]) {
-        assert_eq!(
-            ended.lines(),
-            ["job,message,early job,message,early,late,1,2"]
-        );
-    }
+    let ended = run(text, &["--private"], &[]);
+    assert_eq!(
+        ended.lines(),
+        ["job,message,early job,message,early,late,1,2"]
+    );
 }
 
 #[test]
@@ -366,23 +346,20 @@ trial(() => new RegExp("(?:".repeat(1e5)));
 trial(() => new Uint8Array(2 ** 40));
 console.log("\ud800", "%s %d", 1n);
 "#;
-    if let Some(ended) = run(text, &[], &[]) {
-        let errors = ["RangeError"; 4];
-        let lines = ended.lines();
-        assert_eq!(lines[..4], errors);
-        assert_eq!(
-            lines[4..],
-            ["SyntaxError", "RangeError", "\u{fffd} %s %d 1n"]
-        );
-    }
+    let ended = run(text, &[], &[]);
+    let errors = ["RangeError"; 4];
+    let lines = ended.lines();
+    assert_eq!(lines[..4], errors);
+    assert_eq!(
+        lines[4..],
+        ["SyntaxError", "RangeError", "\u{fffd} %s %d 1n"]
+    );
 }
 
 #[test]
 fn a_loop_without_end_is_ended() {
     let text = "console.log('started');\nfor (;;);\n";
-    let Some(ended) = run(text, &["--timeout", "500ms"], &[]) else {
-        return;
-    };
+    let ended = run(text, &["--timeout", "500ms"], &[]);
     // What was printed is not lost.
     assert_eq!((ended.code, &*ended.stdout), (Some(124), "started\n"));
     assert!(ended.stderr.contains("--timeout"), "{}", ended.stderr);
@@ -413,9 +390,7 @@ fn manual() -> PathBuf {
 
 #[test]
 fn the_programs_of_the_manual_run() {
-    let Some(js) = Runtime::find("js") else {
-        return;
-    };
+    let js = Runtime::find("js");
     for example in Example::all(&manual(), "js") {
         let folder = Folder::new();
         let script = example.save(&folder.path().join("script.js"));
@@ -429,9 +404,7 @@ fn the_programs_of_the_manual_run() {
 #[test]
 fn the_declarations_have_what_the_module_has() {
     let text = "import * as all from 'posix-ipc'; console.log(Object.keys(all).join('\\n'));";
-    let Some(ended) = run(text, &[], &[]) else {
-        return;
-    };
+    let ended = run(text, &[], &[]);
     let declarations = repository().join("guest-sdk/js/posix-ipc.d.ts");
     let declarations = std::fs::read_to_string(declarations).unwrap();
     let kinds = ["export class ", "export function ", "export const "];
@@ -451,9 +424,7 @@ fn the_declarations_have_what_the_module_has() {
 
 #[test]
 fn scripts_have_the_types_that_are_declared() {
-    let Some(compiler) = type_script() else {
-        return;
-    };
+    let compiler = type_script();
     let folder = Folder::new();
     let mut files = vec![script("kinds.js"), script("peer.js"), script("views.js")];
     for example in Example::all(&manual(), "js") {
@@ -482,14 +453,10 @@ new Semaphore();
 
 #[test]
 fn the_declarations_have_every_global_name() {
-    let Some(compiler) = type_script() else {
-        return;
-    };
+    let compiler = type_script();
     let text =
         "for (const name of Object.getOwnPropertyNames(globalThis)) console.log(`void ${name};`)";
-    let Some(ended) = run(text, &[], &[]) else {
-        return;
-    };
+    let ended = run(text, &[], &[]);
     assert!(ended.lines().contains(&"void queueMicrotask;"), "{ended:?}");
     let folder = Folder::new();
     let all = folder.file("all.js", &ended.stdout);
@@ -507,18 +474,17 @@ console.log([jobs]);
 gate.close();
 console.log({ gate }, new String("x"), new WeakMap(), new AbortController().signal.aborted);
 "#;
-    if let Some(ended) = run(text, &["--private"], &[]) {
-        assert_eq!(
-            ended.lines(),
-            [
-                "Semaphore { name: \"/g\", value: 0 } SharedMemory { name: \"/m\", size: 8 } \
-                 SharedU32 { offset: 4 } Pollable { ready: false }",
-                "[ MessageQueue { name: \"/q\", attributes: { maxMessages: 2, maxMessageSize: 8, \
-                 currentMessages: 0 } } ]",
-                "{ gate: Semaphore { closed } } [String: \"x\"] WeakMap {} false",
-            ]
-        );
-    }
+    let ended = run(text, &["--private"], &[]);
+    assert_eq!(
+        ended.lines(),
+        [
+            "Semaphore { name: \"/g\", value: 0 } SharedMemory { name: \"/m\", size: 8 } \
+             SharedU32 { offset: 4 } Pollable { ready: false }",
+            "[ MessageQueue { name: \"/q\", attributes: { maxMessages: 2, maxMessageSize: 8, \
+             currentMessages: 0 } } ]",
+            "{ gate: Semaphore { closed } } [String: \"x\"] WeakMap {} false",
+        ]
+    );
 }
 
 /// What TypeScript has against scripts.
@@ -541,7 +507,7 @@ fn check_types(compiler: &Path, folder: &Folder, files: &[PathBuf]) -> String {
 }
 
 /// TypeScript's compiler.
-fn type_script() -> Option<PathBuf> {
+fn type_script() -> PathBuf {
     let find = r#"
         tools="${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}"
         if [ -r "$tools/env.sh" ]; then . "$tools/env.sh"; fi
@@ -552,5 +518,5 @@ fn type_script() -> Option<PathBuf> {
     if compiler.is_empty() {
         cannot_run("there is no TypeScript; `make test` sets it up");
     }
-    Some(compiler.into())
+    compiler.into()
 }

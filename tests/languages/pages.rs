@@ -128,9 +128,7 @@ fn squeezed(line: &str) -> String {
 
 #[test]
 fn the_tutorial_shows_what_happens() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     follow(
         "tutorial.md",
         "/shop.",
@@ -142,9 +140,8 @@ fn the_tutorial_shows_what_happens() {
 fn a_buffer_is_shared_as_the_page_says() {
     let page = repository().join("docs/share-a-buffer.md");
     let folder = Folder::new();
-    if guest_c(&folder.file("frames.c", Example::only(&page, "c").text)).is_none() {
-        return;
-    }
+    // So that a machine without a C compiler for guests says what it lacks.
+    guest_c(&folder.file("frames.c", Example::only(&page, "c").text));
     follow("share-a-buffer.md", "/cam.", &[]);
 }
 

@@ -13,19 +13,19 @@ fn script(path: &str) -> PathBuf {
 }
 
 /// Runs a script of one's own.
-fn run(text: &str, flags: &[&str], arguments: &[&str]) -> Option<Ended> {
-    let python = Runtime::find("python")?;
+fn run(text: &str, flags: &[&str], arguments: &[&str]) -> Ended {
+    let python = Runtime::find("python");
     let folder = Folder::new();
     let script = folder.file("script.py", text);
-    Some(python.run(flags, &script, arguments))
+    python.run(flags, &script, arguments)
 }
 
 /// Runs a script that ends well, and gives what it prints.
 #[track_caller]
-fn output(text: &str, flags: &[&str]) -> Option<String> {
-    let ended = run(text, flags, &[])?;
+fn output(text: &str, flags: &[&str]) -> String {
+    let ended = run(text, flags, &[]);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
-    Some(ended.stdout)
+    ended.stdout
 }
 
 // ---- the same on both sides ------------------------------------------------------------
@@ -34,12 +34,8 @@ fn output(text: &str, flags: &[&str]) -> Option<String> {
 /// they say.
 #[track_caller]
 fn says_the_same(name: &str) {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
-    let Some(native) = native_python() else {
-        return;
-    };
+    let python = Runtime::find("python");
+    let native = native_python();
     let script = script(&format!("both/{name}.py"));
     let names = Names::new();
     let native = Ended::of(
@@ -81,9 +77,7 @@ same! { semaphores segments maps queues names module notifications descriptors n
 
 #[test]
 fn what_is_a_crash_natively_is_an_exception() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let ended = python.run(&["--private"], &script("guest/differences.py"), &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.ends_with("\nOK\n"), "{}", ended.stderr);
@@ -91,9 +85,7 @@ fn what_is_a_crash_natively_is_an_exception() {
 
 #[test]
 fn a_map_that_is_the_object_and_one_that_is_not_hold_the_same() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let script = script("guest/mapped.py");
     let ended = python.run(&["--private", "--map"], &script, &[]);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
@@ -143,9 +135,8 @@ for turn in range(1 << 15):
 for turn in range(100_000): posix_ipc.Semaphore("/a-name-of-some-length", posix_ipc.O_CREAT).close()
 print("done")
 "#;
-    if let Some(output) = output(text, &["--private", "--max-memory", "64MiB"]) {
-        assert_eq!(output, "done\n");
-    }
+    let output = output(text, &["--private", "--max-memory", "64MiB"]);
+    assert_eq!(output, "done\n");
 }
 
 #[test]
@@ -162,20 +153,15 @@ for attempt in (lambda: map[:], lambda: map.read(), lambda: bytearray(memoryview
     except MemoryError:
         print("MemoryError")
 "#;
-    if let Some(ended) = run(text, &["--private", "--max-memory", "96MiB"], &[]) {
-        let expected = (Some(0), "MemoryError\n".repeat(3));
-        assert_eq!((ended.code, ended.stdout), expected, "{}", ended.stderr);
-    }
+    let ended = run(text, &["--private", "--max-memory", "96MiB"], &[]);
+    let expected = (Some(0), "MemoryError\n".repeat(3));
+    assert_eq!((ended.code, ended.stdout), expected, "{}", ended.stderr);
 }
 
 #[test]
 fn what_arrives_while_the_guest_waits() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
-    let Some(native) = native_python() else {
-        return;
-    };
+    let python = Runtime::find("python");
+    let native = native_python();
     let names = Names::new();
     let mut set_up = Native::set_up(&[
         format!("q = mq.open {} create", names.name("jobs")),
@@ -213,9 +199,9 @@ fn what_arrives_while_the_guest_waits() {
 // ---- with a native partner -------------------------------------------------------------
 
 /// Runs two partners, of which one is a guest, and gives what the first one says.
-fn partners(guest_is_first: bool) -> Option<(Vec<String>, Vec<String>)> {
-    let python = Runtime::find("python")?;
-    let native = native_python()?;
+fn partners(guest_is_first: bool) -> (Vec<String>, Vec<String>) {
+    let python = Runtime::find("python");
+    let native = native_python();
     let names = Names::new();
     let flags = all_of(&names);
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -247,15 +233,13 @@ fn partners(guest_is_first: bool) -> Option<(Vec<String>, Vec<String>)> {
     };
     let said = (said(first), said(second));
     assert_eq!(names.existing(), [""; 0]);
-    Some(said)
+    said
 }
 
 #[test]
 fn a_guest_and_its_native_partner() {
     for guest_is_first in [true, false] {
-        let Some((first, second)) = partners(guest_is_first) else {
-            return;
-        };
+        let (first, second) = partners(guest_is_first);
         assert_eq!(first, ["counted 1000", "total 249500"]);
         assert_eq!(second, ["read b'hello'"]);
     }
@@ -275,9 +259,7 @@ late = 1
 print(later(), sys.version_info >= (3, 14))
 if __name__ == "__main__": sys.exit()
 "#;
-    let Some(ended) = run(text, &[], &["--one", "two three", "", "ü"]) else {
-        return;
-    };
+    let ended = run(text, &[], &["--one", "two three", "", "ü"]);
     assert_eq!(
         ended.lines(),
         [
@@ -314,9 +296,7 @@ fn exit_codes_are_passed_on() {
             "finally\n",
         ),
     ] {
-        let Some(ended) = run(text, &[], &[]) else {
-            return;
-        };
+        let ended = run(text, &[], &[]);
         assert_eq!(ended.code, Some(code), "{text}: {ended:?}");
         match stderr {
             "SystemExit" => {}
@@ -328,9 +308,7 @@ fn exit_codes_are_passed_on() {
 #[test]
 fn an_exception_shows_the_lines_of_the_script() {
     let text = "import json\n\ndef fail(text):\n    return json.loads(text)\n\nfail('{')\n";
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let folder = Folder::new();
     let script = folder.file("script.py", text);
     let ended = python.run(&[], &script, &[]);
@@ -369,9 +347,7 @@ fn an_exception_shows_the_lines_of_the_script() {
 
 #[test]
 fn a_syntax_error_shows_where() {
-    let Some(ended) = run("x = 1\nprint('fine'\ny = 2\n", &[], &[]) else {
-        return;
-    };
+    let ended = run("x = 1\nprint('fine'\ny = 2\n", &[], &[]);
     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
     let lines: Vec<&str> = ended.stderr.lines().collect();
     assert!(lines[0].starts_with("  File \"") && lines[0].ends_with("script.py\", line 2"));
@@ -383,9 +359,7 @@ fn a_syntax_error_shows_where() {
         (b"# coding: latin-1\nprint('\xe9')", ""),
         (b"\xef\xbb\xbfprint('mark')", ""),
     ] {
-        let Some(python) = Runtime::find("python") else {
-            return;
-        };
+        let python = Runtime::find("python");
         let folder = Folder::new();
         let ended = python.run(&[], &folder.file("script.py", text), &[]);
         match error {
@@ -404,9 +378,7 @@ def hook(kind, error, traceback):
 sys.excepthook = hook
 raise ValueError("mine")
 "#;
-    let Some(ended) = run(text, &[], &[]) else {
-        return;
-    };
+    let ended = run(text, &[], &[]);
     assert_eq!(
         (ended.code, &*ended.stdout),
         (Some(1), "hooked ValueError mine 6\n")
@@ -420,9 +392,7 @@ try:
 except KeyError as error:
     raise RuntimeError("broken") from error
 "#;
-    let Some(ended) = run(text, &[], &[]) else {
-        return;
-    };
+    let ended = run(text, &[], &[]);
     assert_eq!((ended.code, &*ended.stdout), (Some(1), "at exit\n"));
     let cause = "The above exception was the direct cause of the following exception:";
     assert!(ended.stderr.contains(cause), "{}", ended.stderr);
@@ -445,18 +415,15 @@ for function in (plain, through_c, lambda n: repr(Shown())):
     try: function(0)
     except RecursionError as error: print(type(error).__name__)
 "#;
-    if let Some(output) = output(text, &[]) {
-        assert_eq!(output, "RecursionError\n".repeat(3));
-    }
+    let output = output(text, &[]);
+    assert_eq!(output, "RecursionError\n".repeat(3));
 }
 
 #[test]
 fn a_loop_without_end_is_ended() {
     let text = "print('started')\nwhile True: pass\n";
     let start = Instant::now();
-    let Some(ended) = run(text, &["--timeout", "2s"], &[]) else {
-        return;
-    };
+    let ended = run(text, &["--timeout", "2s"], &[]);
     // What was printed is not lost.
     assert_eq!((ended.code, &*ended.stdout), (Some(124), "started\n"));
     assert!(ended.stderr.contains("--timeout"), "{}", ended.stderr);
@@ -483,9 +450,7 @@ try:
 except posix_ipc.PermissionsError as error:
     print(error.code)
 "#;
-    let Some(ended) = run(text, &[], &[]) else {
-        return;
-    };
+    let ended = run(text, &[], &[]);
     let denied = "not-permitted Permission denied: the host has not granted \"/secret\"\n";
     let expected = format!("{}{}", denied.repeat(9), "not-permitted\n".repeat(3));
     assert_eq!((ended.code, ended.stdout), (Some(0), expected));
@@ -497,9 +462,7 @@ except posix_ipc.PermissionsError as error:
 
 #[test]
 fn siblings_are_imported() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let folder = Folder::new();
     let package = folder.path().join("package");
     std::fs::create_dir(&package).unwrap();
@@ -547,19 +510,16 @@ except FileNotFoundError as error: print(error)
 words = ShareableList(["a", 1, None])
 print(list(ShareableList(name=words.shm.name)))
 "#;
-    if let Some(output) = output(text, &["--private", "--map"]) {
-        assert_eq!(
-            output,
-            "block 16 b'hello\\x00'\n[Errno 44] No such file or directory: '/block'\n['a', 1, None]\n"
-        );
-    }
+    let output = output(text, &["--private", "--map"]);
+    assert_eq!(
+        output,
+        "block 16 b'hello\\x00'\n[Errno 44] No such file or directory: '/block'\n['a', 1, None]\n"
+    );
 }
 
 #[test]
 fn files_that_are_called_like_modules_are_none() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let folder = Folder::new();
     for name in ["posix_ipc.egg-info", "mmap.txt", "select.log", "random.pyx"] {
         folder.file(name, "no module");
@@ -602,22 +562,17 @@ os.close(memory.fd)
 try: memory.size
 except before.ExistentialError as error: print(error)
 "#;
-    if let Some(output) = output(text, &["--private"]) {
-        let zeros = r"b'\x00\x00\x00\x00'";
-        assert_eq!(
-            output,
-            format!(
-                "False\n{zeros} {zeros}\n['told'] (b'x', 0) True\nThe segment does not exist\n"
-            )
-        );
-    }
+    let output = output(text, &["--private"]);
+    let zeros = r"b'\x00\x00\x00\x00'";
+    assert_eq!(
+        output,
+        format!("False\n{zeros} {zeros}\n['told'] (b'x', 0) True\nThe segment does not exist\n")
+    );
 }
 
 #[test]
 fn tracebacks_show_nothing_of_the_runtime() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let text = r#"
 import os, posix_ipc, traceback
 def close(): os.close(999)
@@ -651,9 +606,7 @@ posix_ipc.MessageQueue("/none").send("x")
 
 #[test]
 fn time_zones_can_be_imported() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let text = r#"
 import datetime, zoneinfo
 zone = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -683,9 +636,7 @@ for name in sorted(sys.stdlib_module_names):
 print(" ".join(missing))
 print(importlib.import_module("mmap").__doc__.splitlines()[0])
 "#;
-    let Some(output) = output(text, &[]) else {
-        return;
-    };
+    let output = output(text, &[]);
     let mut lines = output.lines();
     // Without a library of C's, a screen or another system there is nothing to them.
     assert_eq!(
@@ -710,9 +661,7 @@ class Numbers(unittest.TestCase):
 if __name__ == "__main__":
     unittest.main()
 "#;
-    let Some(ended) = run(text, &[], &["-v"]) else {
-        return;
-    };
+    let ended = run(text, &[], &["-v"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     for line in [
         "test_good (__main__.Numbers.test_good) ... ok",
@@ -730,9 +679,7 @@ if __name__ == "__main__":
 #[test]
 fn each_run_has_random_numbers_of_its_own() {
     let text = "import os, random, uuid\nprint(random.random(), os.urandom(8).hex(), uuid.uuid4())";
-    let (Some(one), Some(other)) = (output(text, &[]), output(text, &[])) else {
-        return;
-    };
+    let (one, other) = (output(text, &[]), output(text, &[]));
     for (one, other) in one.split(' ').zip(other.split(' ')) {
         assert_ne!(one, other);
     }
@@ -742,9 +689,7 @@ fn each_run_has_random_numbers_of_its_own() {
 
 #[test]
 fn the_streams_are_this_process_s() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let folder = Folder::new();
     let text = r#"
 import sys
@@ -767,9 +712,7 @@ print("ü ☃", sys.stdout.encoding)
 
 #[test]
 fn lines_are_passed_on_as_they_are_printed() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let folder = Folder::new();
     let script = folder.file("script.py", "print('a line')\ninput()\n");
     let mut command = python.command(&[], &script, &[]);
@@ -781,9 +724,7 @@ fn lines_are_passed_on_as_they_are_printed() {
 
 #[test]
 fn a_script_reads_its_folder_and_nothing_else() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let outer = Folder::new();
     let inner = outer.path().join("inner");
     std::fs::create_dir(&inner).unwrap();
@@ -828,9 +769,7 @@ print(dict(os.environ))
 
 #[test]
 fn folders_are_where_they_are_granted() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let folder = Folder::new();
     let elsewhere = Folder::new();
     elsewhere.file("library.py", "value = 'from elsewhere'\n");
@@ -899,9 +838,7 @@ fn scripts_that_are_not_there() {
 
 #[test]
 fn a_home_is_not_given_to_a_script_unasked() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let folder = Folder::new();
     let script = folder.file("script.py", "import os; print(os.listdir())");
     let start = |home: &Path, flags: &[&str]| {
@@ -920,9 +857,7 @@ fn a_home_is_not_given_to_a_script_unasked() {
 
 #[test]
 fn nothing_is_left_of_a_script() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let names = Names::new();
     names.name("left");
     let folder = Folder::new();
@@ -958,9 +893,7 @@ sys.exit(3) if sys.argv[2] == "exit" else input()
 
 #[test]
 fn the_programs_of_the_manual_run() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let manual = repository().join("guest-sdk/python/README.md");
     for example in Example::all(&manual, "python") {
         let folder = Folder::new();
@@ -974,9 +907,7 @@ fn the_programs_of_the_manual_run() {
 
 #[test]
 fn the_stubs_have_what_the_module_has() {
-    let Some(python) = Runtime::find("python") else {
-        return;
-    };
+    let python = Runtime::find("python");
     let stubs = repository().join("guest-sdk/python/src/posix_ipc/__init__.pyi");
     let folder = Folder::new();
     folder.file("stubs.txt", std::fs::read(stubs).unwrap());

@@ -40,19 +40,16 @@ fn works(start: impl FnOnce(&[&str]) -> Command) {
 }
 
 #[track_caller]
-fn component_works(guest: Option<Program>) {
-    if let Some(guest) = guest {
-        works(|options| guest.command(options));
-    }
+fn component_works(guest: Program) {
+    works(|options| guest.command(options));
 }
 
 #[track_caller]
 fn script_works(runtime: &str, file: &str, language: &str) {
-    if let Some(runtime) = Runtime::find(runtime) {
-        let folder = Folder::new();
-        let script = folder.file(file, program(language));
-        works(|options| runtime.command(options, &script, &[]));
-    }
+    let runtime = Runtime::find(runtime);
+    let folder = Folder::new();
+    let script = folder.file(file, program(language));
+    works(|options| runtime.command(options, &script, &[]));
 }
 
 #[test]

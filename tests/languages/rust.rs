@@ -9,19 +9,17 @@ fn folder() -> PathBuf {
     repository().join("guest-sdk/rust/examples")
 }
 
-fn example(name: &str) -> Option<Program> {
+fn example(name: &str) -> Program {
     // All are built at once.
-    let Program::Guest(any) = guest_rust(&folder())? else {
+    let Program::Guest(any) = guest_rust(&folder()) else {
         unreachable!("a guest")
     };
-    Some(Program::Guest(any.with_file_name(format!("{name}.wasm"))))
+    Program::Guest(any.with_file_name(format!("{name}.wasm")))
 }
 
 #[test]
 fn futures_wait_for_each_other_in_one_thread() {
-    let (Some(own), Some(other)) = (example("tasks"), example("executor")) else {
-        return;
-    };
+    let (own, other) = (example("tasks"), example("executor"));
     let said = own.start_with(["--private"], [""; 0]).output();
     let jobs: String = (0..5).map(|job| format!("job {job}\n")).collect();
     assert_eq!(said, jobs + "all done, and more: false\n");
@@ -32,9 +30,7 @@ fn futures_wait_for_each_other_in_one_thread() {
 
 #[test]
 fn a_poll_waits_for_either_and_not_for_ever() {
-    let Some(guest) = example("either") else {
-        return;
-    };
+    let guest = example("either");
     let names = Names::new();
     let (orders, stop) = (names.name("orders"), names.name("stop"));
     let mut peer = Native::set_up(&[
@@ -56,9 +52,7 @@ fn a_poll_waits_for_either_and_not_for_ever() {
 
 #[test]
 fn a_count_of_runs_stays_behind() {
-    let Some(guest) = example("counter") else {
-        return;
-    };
+    let guest = example("counter");
     let names = Names::new();
     let runs = format!("{}::/runs,create,keep", names.name("runs"));
     for run in 1..=2 {
@@ -69,9 +63,7 @@ fn a_count_of_runs_stays_behind() {
 
 #[test]
 fn main_says_what_could_not_be_done() {
-    let Some(guest) = example("either") else {
-        return;
-    };
+    let guest = example("either");
     let ended = guest.start_with(["--private"], [""; 0]).end();
     let said = "Error: cannot open queue /orders: no such object (NoEntry)\n";
     assert_eq!((ended.code, &*ended.stderr), (Some(1), said));

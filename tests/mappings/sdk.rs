@@ -6,7 +6,7 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 
-fn guest() -> Option<PathBuf> {
+fn guest() -> PathBuf {
     support::guest("mappings-guest")
 }
 
@@ -31,7 +31,7 @@ fn traps(guest: &Path, grants: &[&str], arguments: &[&str], reason: &str) {
 
 #[test]
 fn mappings_copy_and_keep_their_bounds() {
-    let Some(guest) = guest() else { return };
+    let guest = guest();
     let object = Object::new(4096);
     let grant = format!("--shm={}::/object,map", object.name);
     succeeds(&guest, &[&grant], &["copy"]);
@@ -42,7 +42,7 @@ fn mappings_copy_and_keep_their_bounds() {
 
 #[test]
 fn counts_lose_nothing() {
-    let Some(guest) = guest() else { return };
+    let guest = guest();
     let rounds: u32 = if long() { 20_000_000 } else { 2_000_000 };
     for how in ["count", "compare-exchange"] {
         let object = Object::new(4096);
@@ -63,7 +63,7 @@ fn counts_lose_nothing() {
 
 #[test]
 fn what_makes_bulk_instructions_of_it_traps() {
-    let Some(guest) = guest() else { return };
+    let guest = guest();
     let object = Object::new(4096);
     let before = object.fill().words();
     let grant = format!("--shm={}::/object,map", object.name);
@@ -75,7 +75,7 @@ fn what_makes_bulk_instructions_of_it_traps() {
 
 #[test]
 fn a_namespace_of_its_own_has_mappings_if_asked_for() {
-    let Some(guest) = guest() else { return };
+    let guest = guest();
     for (flags, unsupported) in [(&["--private"][..], true), (&["--private", "--map"], false)] {
         let output = run(&guest, flags, &["private"]);
         let errors = output.stderr;
@@ -86,13 +86,13 @@ fn a_namespace_of_its_own_has_mappings_if_asked_for() {
 
 #[test]
 fn calls_without_a_handle_do_the_same() {
-    let Some(guest) = guest() else { return };
+    let guest = guest();
     succeeds(&guest, &["--private"], &["direct"]);
 }
 
 #[test]
 fn a_mapping_takes_the_room_of_its_object() {
-    let Some(guest) = guest() else { return };
+    let guest = guest();
     let flags = ["--private", "--map", "--max-shm-bytes", "4KiB"];
     let ended = run(&guest, &flags, &["charge"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -145,7 +145,7 @@ impl Drop for Gate {
 
 #[test]
 fn a_semaphore_does_the_same_with_and_without_a_mapping() {
-    let Some(guest) = guest() else { return };
+    let guest = guest();
     for (option, mapped) in [("", "0"), (",map", "1")] {
         let gate = Gate::new();
         let grant = format!("--sem={}::/gate{option}", gate.name);
@@ -156,7 +156,7 @@ fn a_semaphore_does_the_same_with_and_without_a_mapping() {
 
 #[test]
 fn a_mapped_semaphore_wakes_and_is_woken() {
-    let Some(guest) = guest() else { return };
+    let guest = guest();
     let rounds = if long() { 200_000 } else { 20_000 };
     for option in ["", ",map"] {
         let (ping, pong) = (Gate::new(), Gate::new());
@@ -180,7 +180,7 @@ fn a_mapped_semaphore_wakes_and_is_woken() {
 
 #[test]
 fn the_reason_for_the_end_is_told() {
-    let Some(guest) = guest() else { return };
+    let guest = guest();
     let object = Object::new(4096);
     let grant = format!("--shm={}::/object,map", object.name);
     std::thread::scope(|scope| {

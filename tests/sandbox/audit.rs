@@ -33,7 +33,7 @@ fn expected(record: &mut Value) -> Value {
 
 #[test]
 fn what_is_allowed_denied_and_over_a_limit() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, folder) = (Names::new(), Folder::new());
     let [gate, jobs, own] = ["gate", "jobs", "own"].map(|stem| names.name(stem));
     let _peer = Native::set_up(&[
@@ -157,7 +157,7 @@ fn what_is_allowed_denied_and_over_a_limit() {
 
 #[test]
 fn pollables_and_memory_over_a_limit() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, folder) = (Names::new(), Folder::new());
     let gate = format!("{},create", names.name("gate"));
     let file = folder.path().join("audit");
@@ -186,7 +186,7 @@ fn pollables_and_memory_over_a_limit() {
 
 #[test]
 fn a_name_adds_no_line_and_no_field() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     let file = folder.path().join("audit");
     for name in [
@@ -219,7 +219,7 @@ fn a_name_adds_no_line_and_no_field() {
 
 #[test]
 fn the_file_is_added_to_and_is_its_owners() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     let file = folder.path().join("audit");
     let line = ["q = mq.open /a"];
@@ -245,7 +245,7 @@ fn the_file_is_added_to_and_is_its_owners() {
 
 #[test]
 fn without_its_record_no_guest_is_run() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     let target = folder.file("target", "");
     let link = folder.path().join("link");
@@ -271,7 +271,7 @@ fn without_its_record_no_guest_is_run() {
 
 #[test]
 fn a_record_that_cannot_go_on_ends_the_guest() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let grant = format!("{},own", names.pattern());
     let [first, second] = ["first", "second"].map(|stem| names.name(stem));
@@ -289,7 +289,7 @@ fn a_record_that_cannot_go_on_ends_the_guest() {
 
 #[test]
 fn a_guest_fills_no_disk() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     let file = folder.path().join("audit");
     let flags = [
@@ -309,7 +309,7 @@ fn a_guest_fills_no_disk() {
 
 #[test]
 fn a_host_of_ones_own_is_told_and_may_end_the_guest() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -95,7 +95,7 @@ fn check_what_is_left(kind: &str, lifecycle: &str, names: &Names) {
 
 #[test]
 fn every_right_on_semaphores() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for access in ["use", "wait", "post"] {
         for lifecycle in ["open", "create", "own"] {
             let names = Names::new();
@@ -160,7 +160,7 @@ fn every_right_on_semaphores() {
 
 #[test]
 fn every_right_on_shared_memory() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for access in ["rw", "ro"] {
         for lifecycle in ["open", "create", "own"] {
             let names = Names::new();
@@ -282,7 +282,7 @@ fn every_right_on_shared_memory() {
 
 #[test]
 fn a_size_that_is_denied_stays() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("foreign");
     let mut native = Native::set_up(&[
@@ -314,7 +314,7 @@ fn a_size_that_is_denied_stays() {
 
 #[test]
 fn every_right_on_queues() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for (access, direction) in [("both", "both"), ("recv", "read"), ("send", "write")] {
         for lifecycle in ["open", "create", "own"] {
             let names = Names::new();
@@ -426,7 +426,7 @@ fn every_right_on_queues() {
 
 #[test]
 fn a_denial_says_exactly_what_would_help() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("x");
     let open = [
@@ -551,7 +551,7 @@ fn a_denial_says_exactly_what_would_help() {
 /// Whoever does what the log says gets through, with one more grant or a wider one.
 #[test]
 fn what_a_denial_suggests_is_enough() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let [name, new] = ["x", "new"].map(|stem| names.name(stem));
     let _native = Native::set_up(&[
@@ -591,7 +591,7 @@ fn what_a_denial_suggests_is_enough() {
 
 #[test]
 fn the_log_is_not_flooded() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let mut lines: Vec<String> = (0..500)
         .map(|n| format!("s = sem.open /posix-ipc-test.{n}"))
         .collect();
@@ -617,7 +617,7 @@ fn the_log_is_not_flooded() {
 
 #[test]
 fn a_renamed_object_has_only_the_guests_name() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for (kind, create) in [
         ("sem", "o = sem.open NAME create value=3"),
         ("shm", "o = shm.open NAME create size=3"),
@@ -668,7 +668,7 @@ fn a_renamed_object_has_only_the_guests_name() {
 
 #[test]
 fn a_prefix_is_for_no_more_than_it_says() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let prefix = names.name("a");
     let mut lines = Vec::new();
@@ -692,7 +692,7 @@ fn a_prefix_is_for_no_more_than_it_says() {
 
 #[test]
 fn the_closest_grant_counts() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let [wide, narrow, exact] = ["a.", "a.b.", "a.b.c"].map(|stem| names.name(stem));
     let _native = Native::set_up(&[
@@ -731,7 +731,7 @@ fn the_closest_grant_counts() {
 
 #[test]
 fn unique_names_are_in_the_prefix_and_differ() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for (kind, options) in [("sem", "value=1"), ("shm", "size=4"), ("mq", "limits=1x8")] {
         let names = Names::new();
         let prefix = names.name("job.");
@@ -783,7 +783,7 @@ fn unique_names_are_in_the_prefix_and_differ() {
 /// With the same name it is another object, and not the guest's.
 #[test]
 fn what_a_peer_has_put_in_the_place_of_the_guests_own_is_foreign() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for (kind, create) in [
         ("sem", "o = sem.open NAME create value=3"),
         ("shm", "o = shm.open NAME create size=8"),
@@ -820,7 +820,7 @@ fn what_a_peer_has_put_in_the_place_of_the_guests_own_is_foreign() {
 
 #[test]
 fn what_a_guest_creates_goes_with_it_unless_its_grant_says_keep() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for (kind, create) in [
         ("sem", "o = sem.open NAME create value=3"),
         ("shm", "o = shm.open NAME create size=8"),
@@ -847,7 +847,7 @@ fn what_a_guest_creates_goes_with_it_unless_its_grant_says_keep() {
 
 #[test]
 fn max_limits_how_many_objects_exist() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     for (kind, options) in [("sem", "value=1"), ("shm", "size=4"), ("mq", "limits=1x8")] {
         let names = Names::new();
         let prefix = names.name("a.");
@@ -896,7 +896,7 @@ fn max_limits_how_many_objects_exist() {
 
 #[test]
 fn max_size_limits_every_way_to_a_size() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let [own, other, foreign] = ["own", "other", "foreign"].map(|stem| names.name(stem));
     let mut native = Native::set_up(&[format!("m = shm.open {foreign} create size=100")]);
@@ -957,7 +957,7 @@ fn max_size_limits_every_way_to_a_size() {
 
 #[test]
 fn limits_of_queues_are_for_new_ones() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let [new, foreign] = ["new", "foreign"].map(|stem| names.name(stem));
     let _native = Native::set_up(&[format!("q = mq.open {foreign} create limits=8x64")]);
@@ -1014,7 +1014,7 @@ const PRIVATE: [&str; 6] = [
 
 #[test]
 fn a_private_namespace_is_invisible_and_gone_at_the_end() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let files = |prefix: &str| {
         let files = std::fs::read_dir("/dev/shm").unwrap();
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
@@ -1089,7 +1089,7 @@ fn a_private_namespace_is_invisible_and_gone_at_the_end() {
 
 #[test]
 fn a_private_namespace_reaches_nothing_of_the_machine() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("real");
     let _native = Native::set_up(&[
@@ -1122,7 +1122,7 @@ fn a_private_namespace_reaches_nothing_of_the_machine() {
 
 #[test]
 fn a_manifest_grants_what_flags_grant() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let [gate, frames, jobs] = ["gate", "frames", "jobs"].map(|stem| names.name(stem));
     let odd = names.name("odd,create::x");
@@ -1218,7 +1218,7 @@ fn a_manifest_grants_what_flags_grant() {
 
 #[test]
 fn a_manifest_and_flags_do_not_contradict_each_other() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     let manifest = folder.file("grants.toml", "[[mq]]\nname = \"/a\"\n");
     let manifest = manifest.to_str().unwrap();

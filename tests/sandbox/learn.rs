@@ -128,8 +128,8 @@ fn example(path: &str) -> PathBuf {
 
 #[test]
 fn a_conversation_runs_with_what_it_was_learnt_to_need_and_with_no_less() {
-    let Some(Program::Guest(guest)) = guest_rust(&example("rust")) else {
-        return;
+    let Program::Guest(guest) = guest_rust(&example("rust")) else {
+        unreachable!()
     };
     // All that there is, and more than the guest knows of.
     let wide = [
@@ -163,7 +163,7 @@ fn a_conversation_runs_with_what_it_was_learnt_to_need_and_with_no_less() {
 
 #[test]
 fn a_guest_alone_touches_nothing_and_runs_with_what_it_was_learnt_to_need() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = |stem| names.name(stem);
     let lines = [
@@ -216,7 +216,7 @@ fn a_guest_alone_touches_nothing_and_runs_with_what_it_was_learnt_to_need() {
 
 #[test]
 fn what_others_created_takes_more() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let [gate, frame] = ["gate", "frame"].map(|stem| names.name(stem));
     let lines = [
@@ -251,7 +251,7 @@ fn what_others_created_takes_more() {
 
 #[test]
 fn what_is_said_of_a_guest_that_fails_or_uses_odd_names() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let learn = |lines: &[&str]| Ended::of(&mut run(&["--learn"], &probe, lines)).stderr;
     let more = "posix-ipc: the guest did not succeed, so it may need more
 ";
@@ -283,7 +283,7 @@ fn what_is_said_of_a_guest_that_fails_or_uses_odd_names() {
 
 #[test]
 fn what_is_denied_is_said_and_is_a_comment_of_the_manifest() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let [used, wide, new] = ["used", "wide", "new"].map(|stem| names.name(stem));
     let _native = Native::set_up(&[

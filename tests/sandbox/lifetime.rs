@@ -52,7 +52,7 @@ fn assert_only_the_gate_is_left(names: &Names, native: &mut Native, value: u32) 
 /// Runs a guest that ends in some way while it holds everything.
 #[track_caller]
 fn ends(how: &str, more: &[&str], code: i32, act: impl FnOnce(&Running)) {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let mut native = gate(&names, 3);
     let (flags, lines) = (flags(&names), lines(&names));
@@ -107,7 +107,7 @@ fn nothing_is_left_of_a_guest_that_is_told_to_quit() {
 
 #[test]
 fn nothing_is_left_of_a_guest_that_returns() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let mut native = gate(&names, 2);
     let (flags, lines) = (flags(&names), lines(&names));
@@ -144,7 +144,7 @@ fn kill_one(names: &Names, folder: &Folder, probe: &Path) {
 
 #[test]
 fn what_a_killed_host_left_is_reaped_and_a_dry_run_touches_nothing() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, folder) = (Names::new(), Folder::new());
     let mut native = gate(&names, 2);
     kill_one(&names, &folder, &probe);
@@ -169,7 +169,7 @@ fn what_a_killed_host_left_is_reaped_and_a_dry_run_touches_nothing() {
 /// What cannot be done is kept for the next time, and what was done is not done again.
 #[test]
 fn what_fails_is_tried_again() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, folder) = (Names::new(), Folder::new());
     let mut native = gate(&names, 2);
     kill_one(&names, &folder, &probe);
@@ -193,7 +193,7 @@ fn what_fails_is_tried_again() {
 
 #[test]
 fn the_next_run_reaps() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, folder) = (Names::new(), Folder::new());
     let mut native = gate(&names, 2);
     kill_one(&names, &folder, &probe);
@@ -205,7 +205,7 @@ fn the_next_run_reaps() {
 
 #[test]
 fn a_name_that_somebody_else_has_taken_is_left_alone() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, folder) = (Names::new(), Folder::new());
     let mut native = gate(&names, 2);
     kill_one(&names, &folder, &probe);
@@ -224,7 +224,7 @@ fn a_name_that_somebody_else_has_taken_is_left_alone() {
 
 #[test]
 fn what_is_kept_stays_after_a_kill_too() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, folder) = (Names::new(), Folder::new());
     let name = names.name("kept");
     let flag = format!("--sem={name},create,keep");
@@ -241,7 +241,7 @@ fn what_is_kept_stays_after_a_kill_too() {
 
 #[test]
 fn ledgers_that_make_no_sense_are_reported_and_left_alone() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     assert_eq!(reap(&folder, &[]).code, Some(0));
     let ledgers = folder.path().join("posix-ipc");
@@ -279,7 +279,7 @@ fn ledgers_that_make_no_sense_are_reported_and_left_alone() {
 
 #[test]
 fn a_guest_runs_without_a_ledger_and_is_told_so() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let folder = Folder::new();
     // A folder that others can write to is not trusted.
     folder.file("posix-ipc", "not a folder");
@@ -318,7 +318,7 @@ fn a_program_can_tell_that_its_host_has_no_ledger() {
 /// one of the names.
 #[test]
 fn a_host_can_be_killed_at_any_moment() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let rounds = if std::env::var_os("POSIX_IPC_LONG").is_some() {
         500
     } else {
@@ -416,7 +416,7 @@ fn keep_creating(name: &str, stop: &AtomicBool, touched: &AtomicU32) {
 /// A ledger that cannot grow costs the cleanup after a kill, and nothing else.
 #[test]
 fn a_guest_goes_on_when_there_is_no_room_for_its_ledger() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let (names, folder) = (Names::new(), Folder::new());
     let command = run(
         &[&format!("--sem={},create", names.pattern())],
@@ -426,9 +426,7 @@ fn a_guest_goes_on_when_there_is_no_room_for_its_ledger() {
     // A file system of two pages, which nobody else sees.
     let place = folder.path().display();
     let script = format!("mount -t tmpfs -o size=8k,mode=700 none '{place}';");
-    let Some(mut command) = unshared(&["--mount"], &script, &command) else {
-        return;
-    };
+    let mut command = unshared(&["--mount"], &script, &command);
     with_runtime(&mut command, &folder);
     let mut running = Running::start(command.stdin(std::process::Stdio::piped()));
     for index in 0..40 {

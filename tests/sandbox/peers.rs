@@ -12,9 +12,9 @@ use std::time::Duration;
 const NO_FLAGS: [&str; 0] = [];
 
 /// The guest of this test, and the native program that it meets.
-fn both() -> Option<(PathBuf, Program)> {
+fn both() -> (PathBuf, Program) {
     let native = native_c(&repository().join("tests/peers/peer.c"));
-    Some((guest("probe")?, native))
+    (guest("probe"), native)
 }
 
 /// Runs the two side by side, with the same arguments, until both have succeeded.
@@ -36,7 +36,7 @@ fn together(flags: &[&str], (probe, native): &(PathBuf, Program), arguments: &[&
 
 #[test]
 fn both_count_on_the_same_words() {
-    let Some(both) = both() else { return };
+    let both = both();
     let names = Names::new();
     let name = names.name("counters");
     let mut native = Native::set_up(&[format!("m = shm.open {name} create size=24")]);
@@ -47,7 +47,7 @@ fn both_count_on_the_same_words() {
 
 #[test]
 fn both_hand_a_semaphore_back_and_forth() {
-    let Some(both) = both() else { return };
+    let both = both();
     let names = Names::new();
     let [ping, pong, number] = ["ping", "pong", "number"].map(|stem| names.name(stem));
     let mut native = Native::set_up(&[
@@ -69,7 +69,7 @@ fn both_hand_a_semaphore_back_and_forth() {
 
 #[test]
 fn both_send_and_receive_messages() {
-    let Some(both) = both() else { return };
+    let both = both();
     let names = Names::new();
     let [requests, answers] = ["requests", "answers"].map(|stem| names.name(stem));
     let mut native = Native::set_up(&[
@@ -87,7 +87,7 @@ fn both_send_and_receive_messages() {
 
 #[test]
 fn both_wait_for_each_other_on_a_word() {
-    let Some(both) = both() else { return };
+    let both = both();
     let names = Names::new();
     let name = names.name("word");
     let mut native = Native::set_up(&[format!("m = shm.open {name} create size=4")]);
@@ -117,9 +117,7 @@ fn bear(flags: &[&str], probe: &Path, peer: &mut Command, arguments: &[&str]) {
 
 #[test]
 fn a_peer_that_shrinks_a_segment_kills_nobody() {
-    let Some((probe, native)) = both() else {
-        return;
-    };
+    let (probe, native) = both();
     let names = Names::new();
     let name = names.name("shrunk");
     let size = "65536";
@@ -136,9 +134,7 @@ fn a_peer_that_shrinks_a_segment_kills_nobody() {
 
 #[test]
 fn a_peer_that_shrinks_a_semaphore_kills_nobody() {
-    let Some((probe, native)) = both() else {
-        return;
-    };
+    let (probe, native) = both();
     let names = Names::new();
     let name = names.name("shrunk");
     let _native = Native::set_up(&[format!("s = sem.open {name} create")]);
@@ -154,7 +150,7 @@ fn a_peer_that_shrinks_a_semaphore_kills_nobody() {
 
 #[test]
 fn a_segment_that_was_shrunk_can_be_used_when_it_has_grown_again() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("shrunk");
     let mut native = Native::set_up(&[
@@ -189,7 +185,7 @@ fn a_segment_that_was_shrunk_can_be_used_when_it_has_grown_again() {
 
 #[test]
 fn a_wait_ends_when_its_word_is_gone() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("shrunk");
     let mut native = Native::set_up(&[format!("m = shm.open {name} create size=4096")]);
@@ -210,7 +206,7 @@ fn semaphore_file(name: &str) -> File {
 
 #[test]
 fn a_semaphore_that_was_shrunk_is_truncated_for_whoever_has_it_open() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("shrunk");
     let native = Native::set_up(&[format!("s = sem.open {name} create value=3")]);
@@ -261,7 +257,7 @@ fn a_semaphore_that_was_shrunk_is_truncated_for_whoever_has_it_open() {
 
 #[test]
 fn a_wait_ends_when_its_semaphore_is_gone() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let name = names.name("shrunk");
     drop(Native::set_up(&[format!("s = sem.open {name} create")]));
@@ -278,7 +274,7 @@ fn a_wait_ends_when_its_semaphore_is_gone() {
 /// What is no object is refused, and is neither followed nor waited for.
 #[test]
 fn what_is_planted_in_the_place_of_an_object_is_invalid() {
-    let Some(probe) = guest("probe") else { return };
+    let probe = guest("probe");
     let names = Names::new();
     let folder = Folder::new();
     let target = folder.file("target", [b'x'; 64]);

@@ -53,7 +53,7 @@ pub fn ask<S: AsRef<str>>(probe: &Path, flags: &[&str], lines: &[S]) -> (Vec<Str
 /// A command in namespaces of its own, which a shell script sets up: it ends in a `;`,
 /// and the command is its `"$@"`. Who is not root is root of a namespace of users. Where
 /// this user must not have that either, the test fails and says so.
-pub fn unshared(namespaces: &[&str], script: &str, command: &Command) -> Option<Command> {
+pub fn unshared(namespaces: &[&str], script: &str, command: &Command) -> Command {
     let outer = |users: &[&str], script: &str| {
         let mut outer = Command::new("unshare");
         outer.args(users).args(namespaces);
@@ -76,7 +76,7 @@ pub fn unshared(namespaces: &[&str], script: &str, command: &Command) -> Option<
             None => outer.env_remove(key),
         };
     }
-    Some(outer)
+    outer
 }
 
 /// What a program has said by its end.

@@ -13,9 +13,9 @@ const TARGET: &str = "wasm32-wasip2";
 /// done because there is no tool chain, the test fails and says so:
 ///
 /// ```ignore
-/// let Some(probe) = guest("probe") else { return };
+/// let probe = guest("probe");
 /// ```
-pub fn guest(name: &str) -> Option<PathBuf> {
+pub fn guest(name: &str) -> PathBuf {
     // Where `make guests` builds them as well.
     let (manifest, target, flags) = match name {
         "probe" => ("tests/guest", "guests", ""),
@@ -31,8 +31,8 @@ pub fn guest(name: &str) -> Option<PathBuf> {
 }
 
 /// Builds a program in Rust for the sandbox, once in a process, into a folder for which
-/// its flags are always the same. None, where there is no tool chain: that is said.
-pub fn build_rust(manifest: &Path, target: &Path, flags: &str) -> Option<PathBuf> {
+/// its flags are always the same.
+pub fn build_rust(manifest: &Path, target: &Path, flags: &str) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<PathBuf, Option<PathBuf>>>> = Mutex::new(None);
     // The lock is held while a guest is built, so that this is done once.
     let mut built = BUILT
@@ -43,10 +43,7 @@ pub fn build_rust(manifest: &Path, target: &Path, flags: &str) -> Option<PathBuf
         .entry(manifest.into())
         .or_insert_with(|| build(manifest, target, flags))
         .clone();
-    if path.is_none() {
-        cannot_run("there is no Rust for guests; `make test` sets it up");
-    }
-    path
+    path.unwrap_or_else(|| cannot_run("there is no Rust for guests; `make test` sets it up"))
 }
 
 fn build(manifest: &Path, target: &Path, flags: &str) -> Option<PathBuf> {

@@ -72,7 +72,7 @@ pub fn native_c(source: &Path) -> Program {
 }
 
 /// The same program, built for the sandbox.
-pub fn guest_c(source: &Path) -> Option<Program> {
+pub fn guest_c(source: &Path) -> Program {
     let compiler = repository().join("guest-sdk/c/posix-ipc-cc");
     let guest = build(source, "c.wasm", |output| {
         let mut command = Command::new(compiler);
@@ -84,7 +84,7 @@ pub fn guest_c(source: &Path) -> Option<Program> {
 }
 
 /// A Go program, the main package in a folder, built for the sandbox.
-pub fn guest_go(folder: &Path) -> Option<Program> {
+pub fn guest_go(folder: &Path) -> Program {
     let builder = repository().join("guest-sdk/go/posix-ipc-go");
     let guest = build(folder, "go.wasm", |output| {
         let mut command = Command::new(builder);
@@ -95,24 +95,26 @@ pub fn guest_go(folder: &Path) -> Option<Program> {
 }
 
 /// A Rust program, the package in a folder, built for the sandbox.
-pub fn guest_rust(folder: &Path) -> Option<Program> {
+pub fn guest_rust(folder: &Path) -> Program {
     let target = scratch().with_file_name("guests").join(stem(folder));
-    build_rust(&folder.join("Cargo.toml"), &target, "").map(Program::Guest)
+    Program::Guest(build_rust(&folder.join("Cargo.toml"), &target, ""))
 }
 
 /// A script for the sandbox, in `python` or `js`.
-pub fn guest_script(language: &str, script: &Path) -> Option<Program> {
-    Runtime::find(language).map(|_| Program::Guest(script.to_owned()))
+pub fn guest_script(language: &str, script: &Path) -> Program {
+    // So that it is there when the script is to run.
+    Runtime::find(language);
+    Program::Guest(script.to_owned())
 }
 
 /// A Python script, run by a native Python that has the module `posix_ipc`.
-pub fn peer_python(script: &Path) -> Option<Program> {
-    native_python().map(|python| Program::Script(python, script.to_owned()))
+pub fn peer_python(script: &Path) -> Program {
+    Program::Script(native_python(), script.to_owned())
 }
 
-fn guest_of(guest: Result<PathBuf, String>, language: &str) -> Option<Program> {
+fn guest_of(guest: Result<PathBuf, String>, language: &str) -> Program {
     match guest {
-        Ok(path) => Some(Program::Guest(path)),
+        Ok(path) => Program::Guest(path),
         Err(why) => cannot_run(&format!(
             "there is no guest in {language}; `make test` sets up what it takes: {why}"
         )),

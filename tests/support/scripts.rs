@@ -9,7 +9,7 @@ use std::process::Command;
 /// test fails and says so:
 ///
 /// ```ignore
-/// let Some(python) = Runtime::find("python") else { return };
+/// let python = Runtime::find("python");
 /// ```
 #[derive(Clone)]
 pub struct Runtime {
@@ -17,9 +17,9 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    pub fn find(language: &str) -> Option<Self> {
+    pub fn find(language: &str) -> Self {
         match runtime(language) {
-            Ok(folder) => Some(Self { folder }),
+            Ok(folder) => Self { folder },
             Err(why) => cannot_run(&format!(
                 "there is no runtime for {language}; `make test` sets up what it takes: {why}"
             )),
@@ -50,7 +50,7 @@ impl Runtime {
 }
 
 /// A native Python that has the module `posix_ipc`.
-pub fn native_python() -> Option<PathBuf> {
+pub fn native_python() -> PathBuf {
     let find = r#"
         tools="${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}"
         if [ -r "$tools/env.sh" ]; then . "$tools/env.sh"; fi
@@ -59,7 +59,7 @@ pub fn native_python() -> Option<PathBuf> {
     let output = Command::new("sh").args(["-c", find]).output().unwrap();
     if output.status.success() {
         let python = String::from_utf8(output.stdout).unwrap();
-        Some(python.trim().into())
+        python.trim().into()
     } else {
         cannot_run("there is no native Python with posix_ipc; `make test` sets it up")
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The program, in PATH or where `tools/setup-guests` has put it.
-pub fn strace() -> Option<PathBuf> {
+pub fn strace() -> PathBuf {
     let find = r#"
         tools="${POSIX_IPC_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/posix-ipc/tools}"
         if [ -r "$tools/env.sh" ]; then . "$tools/env.sh"; fi
@@ -13,7 +13,7 @@ pub fn strace() -> Option<PathBuf> {
     "#;
     let output = Command::new("sh").args(["-c", find]).output().unwrap();
     if output.status.success() {
-        return Some(String::from_utf8(output.stdout).unwrap().into());
+        return String::from_utf8(output.stdout).unwrap().into();
     }
     cannot_run("there is no strace, or it may not trace; `make test` sets it up")
 }
