@@ -88,13 +88,7 @@ impl Script {
         if !path.is_file() {
             bail!("cannot read the guest {shown}: it is not a file");
         }
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        if folder == Path::new("/") {
-            bail!(
-                "a script can read its folder, and that of {shown} is the whole machine; \
-                 put it into a folder of its own"
-            );
-        }
+        let folder = folder_of(&path)?;
         let text = |path: &Path| match path.to_str() {
             Some(text) => Ok(text.to_owned()),
             None => bail!("the path of a script must be UTF-8: {}", path.display()),
@@ -154,6 +148,19 @@ impl Script {
     /// The folder that the script is in.
     pub fn folder(&self) -> &str {
         &self.folder
+    }
+}
+
+/// The folder of a script, which the script can read.
+fn folder_of(script: &Path) -> Result<&Path> {
+    let root = Path::new("/");
+    match script.parent() {
+        Some(folder) if folder != root => Ok(folder),
+        _ => bail!(
+            "a script can read its folder, and that of {} is the whole machine; \
+             put it into a folder of its own",
+            script.display()
+        ),
     }
 }
 
@@ -224,4 +231,20 @@ fn usual_folders() -> Result<Vec<PathBuf>> {
     let outer = own.parent().unwrap_or(own);
     let folders = FOLDERS.map(|folder| outer.join(folder.trim_start_matches("../")));
     Ok(folders.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_beside_the_root_of_the_machine_is_refused() {
+        let refused = folder_of(Path::new("/worker.py")).unwrap_err();
+        assert!(
+            refused.to_string().contains("folder of its own"),
+            "{refused}"
+        );
+        let folder = folder_of(Path::new("/app/worker.py")).unwrap();
+        assert_eq!(folder, Path::new("/app"));
+    }
 }
