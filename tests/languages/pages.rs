@@ -151,6 +151,11 @@ fn a_shell_script_uses_objects_as_the_page_says() {
 }
 
 #[test]
+fn several_programs_run_together_as_the_page_says() {
+    follow("up.md", "/stall.", &[]);
+}
+
+#[test]
 fn links_between_pages_lead_somewhere() {
     let mut pages = Vec::new();
     for folder in ["", "docs", "fuzz", "guest-examples", "guest-sdk"] {

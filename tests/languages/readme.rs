@@ -96,6 +96,7 @@ fn every_flag_of_the_command_is_there() {
         "rm",
         "reap",
         "exec",
+        "up",
         "sem create",
         "sem post",
         "sem wait",

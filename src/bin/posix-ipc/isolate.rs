@@ -21,7 +21,7 @@ use nix::unistd::{getegid, geteuid, pipe2};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus};
@@ -57,18 +57,25 @@ pub fn run(program: &[OsString]) -> Result<ExitCode> {
     let started = first.spawn();
     let mut first = started.context("cannot start a process in the namespace")?;
     drop(end);
-    let status = signals.pass_on(&mut first, pipe)?;
+    let mut pipe = File::from(pipe);
+    let status = signals.until_ended(&mut first, |signal, of_terminal| {
+        // What the terminal sends, it sends to the program too.
+        if !of_terminal {
+            // It is ending if it does not read.
+            let _ = pipe.write_all(&[signal as u8]);
+        }
+    })?;
     Ok(ExitCode::from(code(status)))
 }
 
 /// The number of a descriptor that the next program gets.
-fn inherited(descriptor: &OwnedFd) -> Result<i32> {
+pub fn inherited(descriptor: &OwnedFd) -> Result<i32> {
     fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::empty()))?;
     Ok(descriptor.as_raw_fd())
 }
 
 /// The exit code of what a program has come to, as shells have it.
-fn code(status: ExitStatus) -> u8 {
+pub fn code(status: ExitStatus) -> u8 {
     match (status.code(), status.signal()) {
         (Some(code), _) => code as u8,
         (_, Some(signal)) => 128 + signal as u8,
@@ -155,7 +162,7 @@ fn mount_own() -> Result<()> {
 }
 
 /// The signals that the outer process reads.
-fn caught() -> SigSet {
+pub fn caught() -> SigSet {
     let mut set = SigSet::empty();
     set.add(Signal::SIGCHLD);
     PASSED_ON.into_iter().for_each(|signal| set.add(signal));
@@ -163,34 +170,49 @@ fn caught() -> SigSet {
 }
 
 /// Signals that wait to be read instead of ending this process.
-struct Signals(SignalFd);
+pub struct Signals(SignalFd);
 
 impl Signals {
-    fn block() -> Result<Self> {
+    pub fn block() -> Result<Self> {
         let set = caught();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
         Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC)?))
     }
 
-    /// Passes signals on until the child has ended.
-    fn pass_on(&self, child: &mut Child, pipe: OwnedFd) -> Result<ExitStatus> {
-        let mut pipe = File::from(pipe);
+    /// Waits until the child has ended. What comes meanwhile is given away, and whether the
+    /// terminal has sent it.
+    pub fn until_ended(
+        &self,
+        child: &mut Child,
+        mut pass_on: impl FnMut(Signal, bool),
+    ) -> Result<ExitStatus> {
         loop {
             if let Some(status) = child.try_wait()? {
                 return Ok(status);
             }
-            let signal = match self.0.read_signal() {
-                Err(Errno::EINTR) => continue,
-                signal => signal?,
-            };
-            let Some(signal) = signal else { continue };
-            let number = signal.ssi_signo as u8;
-            // What the terminal sends, it sends to the program too.
-            let of_terminal = signal.ssi_code == libc::SI_KERNEL;
-            if i32::from(number) != libc::SIGCHLD && !of_terminal {
-                // It is ending if it does not read.
-                let _ = pipe.write_all(&[number]);
+            if let Some((signal, of_terminal)) = self.read()? {
+                pass_on(signal, of_terminal);
             }
         }
+    }
+
+    /// The next signal that is not about children, and whether the terminal has sent it.
+    pub fn read(&self) -> Result<Option<(Signal, bool)>> {
+        let signal = match self.0.read_signal() {
+            Err(Errno::EINTR) => return Ok(None),
+            signal => signal?,
+        };
+        let Some(signal) = signal else {
+            return Ok(None);
+        };
+        let of_terminal = signal.ssi_code == libc::SI_KERNEL;
+        let signal = Signal::try_from(signal.ssi_signo as i32)?;
+        Ok((signal != Signal::SIGCHLD).then_some((signal, of_terminal)))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

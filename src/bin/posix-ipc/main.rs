@@ -31,6 +31,7 @@ mod run;
 mod runtime;
 mod supervise;
 mod types;
+mod up;
 mod watch;
 mod wit;
 
@@ -58,6 +59,7 @@ enum Command {
     Sem(objects::sem::Args),
     Shm(objects::shm::Args),
     Exec(exec::Args),
+    Up(up::Args),
     Wit(wit::Args),
     New(new::Args),
     Types(types::Args),
@@ -65,6 +67,8 @@ enum Command {
     Cache(cache::Args),
     #[command(name = isolate::first::WORD, hide = true)]
     First(isolate::first::Args),
+    #[command(name = up::guard::WORD, hide = true)]
+    Fleet(up::guard::Args),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +90,8 @@ fn main() -> ExitCode {
         Command::Types(args) => args.run(),
         Command::Doctor(args) => args.run(),
         Command::Cache(args) => args.run(),
+        Command::Up(args) => args.run(),
+        Command::Fleet(args) => args.run(),
         Command::First(args) => args.run(),
     };
     done.unwrap_or_else(|error| {

@@ -54,12 +54,14 @@ impl Manifest {
 
     fn parse(text: &str) -> Result<Self> {
         let file: File = toml::from_str(text)?;
+        Self::new(text, [file.sem, file.shm, file.mq], file.quota)
+    }
+
+    /// Of the tables `sem`, `shm` and `mq` of a text.
+    pub fn new(text: &str, tables: [Vec<Spanned<Table>>; 3], quota: QuotaTable) -> Result<Self> {
+        let kinds = [Kind::Semaphore, Kind::SharedMemory, Kind::MessageQueue];
         let mut grants = Grants::new();
-        for (kind, tables) in [
-            (Kind::Semaphore, file.sem),
-            (Kind::SharedMemory, file.shm),
-            (Kind::MessageQueue, file.mq),
-        ] {
+        for (kind, tables) in kinds.into_iter().zip(tables) {
             for table in tables {
                 let at = |error: GrantError| located(text, &table, kind, &error);
                 let grant = table.get_ref().grant(kind).map_err(at)?;
@@ -68,8 +70,30 @@ impl Manifest {
         }
         Ok(Self {
             grants,
-            quota: file.quota.0,
+            quota: quota.0,
         })
+    }
+
+    /// A file that says the same.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for grant in self.grants.iter() {
+            text += &table(grant);
+        }
+        text += "[quota]\n";
+        for resource in Resource::ALL {
+            let limit = resource.limit(&self.quota);
+            let key = resource.key();
+            text += &match resource.is_bytes() {
+                true => format!("{key} = \"{}\"\n", Bytes(limit)),
+                // The numbers of TOML end there.
+                false => format!("{key} = {}\n", limit.min(i64::MAX as u64)),
+            };
+        }
+        if let Some(wait) = self.quota.wait {
+            text += &format!("wait = \"{}\"\n", humantime::format_duration(wait));
+        }
+        text
     }
 }
 
@@ -103,7 +127,7 @@ pub fn table(grant: &Grant) -> String {
 /// A grant. Which keys its kind does not have is for [`Grant`] to say.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Table {
+pub struct Table {
     name: String,
     guest: Option<String>,
     access: Option<String>,
@@ -175,7 +199,7 @@ impl Table {
 
 /// The table of limits. Its keys come from the library.
 #[derive(Default)]
-struct QuotaTable(Quota);
+pub struct QuotaTable(Quota);
 
 impl<'de> Deserialize<'de> for QuotaTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -256,7 +280,7 @@ impl<'de> Deserialize<'de> for Size {
 }
 
 /// A time: `"500ms"`, `"30s"`, `"5m"` or `"1h"`.
-struct Wait(Duration);
+pub struct Wait(pub Duration);
 
 impl<'de> Deserialize<'de> for Wait {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -366,6 +390,9 @@ mod tests {
             .collect();
         assert_eq!(limits, [1, 2, 3, 4096, 5, 6, 8, 9 << 10, 10 << 10]);
         assert_eq!(manifest.quota.wait, Some(Duration::from_millis(7)));
+        let again = Manifest::parse(&manifest.to_text()).unwrap();
+        assert_eq!(again.quota, manifest.quota);
+        assert!(again.grants.iter().eq(manifest.grants.iter()));
     }
 
     #[test]
