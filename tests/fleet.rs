@@ -2,5 +2,6 @@
 //! programs in a namespace of their own.
 
 mod exec;
+mod ledger;
 mod objects;
 mod up;

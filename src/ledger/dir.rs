@@ -10,7 +10,7 @@ use crate::sys::shared_memory::SharedMemory;
 use nix::dir::Dir;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, eaccess, geteuid, unlinkat};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -51,6 +51,38 @@ impl LedgerDir {
         }
     }
 
+    /// The folder of this user in one that users share, such as a volume that outlives a
+    /// container: its name is the number of the user. In a folder with mode 1777, nobody can
+    /// remove it but its user; where everybody can, in one with mode 777, a ledger that
+    /// somebody removes cleans up nothing.
+    ///
+    /// Somebody else may have taken the name. Then it is `UID.1` or the like.
+    ///
+    /// # Errors
+    ///
+    /// If `parent` does not exist, or this user has no folder there and cannot make one.
+    pub fn shared(parent: impl AsRef<Path>) -> io::Result<Self> {
+        let parent = parent.as_ref();
+        let user = geteuid();
+        let name = user.to_string();
+        match std::fs::metadata(parent) {
+            Err(error) => return Err(describe(parent, &error.to_string())),
+            Ok(about) if !about.is_dir() => return Err(describe(parent, "it is no folder")),
+            Ok(_) => {}
+        }
+        let can_make = eaccess(parent, AccessFlags::W_OK | AccessFlags::X_OK);
+        match can_make {
+            Ok(()) => Self::first_in(parent, &name),
+            Err(_) => Self::open(&parent.join(&name)).map_err(|error| {
+                let problem = format!(
+                    "user {user} cannot make a folder in it; give it mode 1777, or make \
+                     {name} in it for this user alone ({error})"
+                );
+                describe(parent, &problem)
+            }),
+        }
+    }
+
     /// The folder of this name in one where everybody can make some. Whoever looks for it
     /// finds the same one: the first that belongs to this user, or else the first name
     /// that nobody has taken.
@@ -73,8 +105,9 @@ impl LedgerDir {
         }
         let last = last.map_or_else(String::new, |error| format!(": {error}"));
         Err(io::Error::other(format!(
-            "others have taken {MOST_NAMES} names that the ledger folder could have; set \
-             XDG_RUNTIME_DIR to a folder of your own{last}"
+            "others have taken {MOST_NAMES} names that the ledger folder could have in {}; \
+             choose a folder of your own{last}",
+            parent.display()
         )))
     }
 
@@ -319,6 +352,26 @@ mod tests {
         std::fs::remove_file(parent.path("a")).unwrap();
         assert_eq!(path(&first("a").unwrap()), parent.path("a.3"));
         assert_eq!(path(&first("b").unwrap()), parent.path("b"));
+    }
+
+    #[test]
+    fn users_who_share_a_folder_have_one_each() {
+        let parent = Scratch::new();
+        let shared = || LedgerDir::shared(&parent.0.path);
+        let own = parent.path(&geteuid().to_string());
+        assert_eq!(path(&shared().unwrap()), own);
+        assert_eq!(path(&shared().unwrap()), own);
+        std::fs::remove_dir(&own).unwrap();
+        // As somebody else makes it, who lets everybody write there.
+        std::fs::create_dir(&own).unwrap();
+        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(path(&shared().unwrap()), own.with_extension("1"));
+
+        std::fs::write(parent.path("file"), "").unwrap();
+        for (folder, why) in [("none", "No such file"), ("file", "it is no folder")] {
+            let error = LedgerDir::shared(parent.path(folder)).unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+        }
     }
 
     /// Whoever can write to the folder around it can put another one in its place.

@@ -102,7 +102,7 @@ fn nothing_of_the_machine_is_seen_inside() {
         format!("s = sem.open {name} create value=7"),
         format!("q = mq.open {name} create limits=1x8"),
     ]);
-    let ended = Ended::of(&mut isolated("\"$IPC\" ls; echo $$ $(ls /dev/shm)"));
+    let ended = Ended::of(&mut isolated("echo $$ $(ls /dev/shm); \"$IPC\" ls"));
     let id = ended.lines()[0].to_owned();
     assert_eq!(ended.stdout, format!("{id}\n"), "{ended:?}");
     // The second process of a namespace of its own.

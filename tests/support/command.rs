@@ -21,6 +21,7 @@ pub fn posix_ipc() -> Command {
         .env("XDG_RUNTIME_DIR", folder("runtime"))
         .env("XDG_CACHE_HOME", folder("cache"))
         .env_remove("POSIX_IPC_LOG")
+        .env_remove("POSIX_IPC_LEDGER")
         .stdin(Stdio::null());
     // Tests may be run by what ignores this, as `nohup` does, and so would the command.
     // SAFETY: to call `signal` between `fork` and `exec` is allowed.

@@ -3,6 +3,7 @@
 mod machine;
 mod setup;
 
+use crate::ledger::LedgerOptions;
 use crate::output::{self, Format};
 use anyhow::Result;
 use serde::Serialize;
@@ -34,6 +35,9 @@ pub struct Args {
     /// How to print the findings
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+
+    #[command(flatten)]
+    ledger: LedgerOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -95,7 +99,7 @@ impl Finding {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let mut findings = machine::findings();
-        findings.extend(setup::findings());
+        findings.extend(setup::findings(&self.ledger));
         let text = match self.format {
             Format::Text => text(&findings),
             Format::Json => output::json(&findings)?,

@@ -1,9 +1,10 @@
 //! Who has an object open, as the ledgers of the hosts say.
 
+use crate::ledger::LedgerOptions;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
-use wasmtime_posix_ipc::ledger::{self, LedgerDir, Scan};
+use wasmtime_posix_ipc::ledger::{self, Scan};
 use wasmtime_posix_ipc::objects::Object;
 
 /// The guests that hold or created objects, by device and inode.
@@ -20,12 +21,13 @@ pub struct Holder {
 
 impl Holders {
     /// Reads the ledgers of this user. Without any, nobody is known to hold anything.
-    pub fn read() -> Self {
-        let scan = LedgerDir::usual().and_then(|folder| ledger::scan(&folder));
+    pub fn read(ledger: &LedgerOptions) -> Self {
+        let folder = ledger.folder();
+        let scan = folder.and_then(|folder| Ok(ledger::scan(&folder)?));
         match scan {
             Ok(scan) => Self::new(scan),
             Err(error) => {
-                eprintln!("posix-ipc: cannot tell who holds what: {error}");
+                eprintln!("posix-ipc: cannot tell who holds what: {error:#}");
                 Self::default()
             }
         }

@@ -1,6 +1,7 @@
 //! `posix-ipc ls`: what semaphores, shared memory and message queues exist.
 
 use crate::holders::{Holder, Holders};
+use crate::ledger::LedgerOptions;
 use crate::output;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -51,6 +52,9 @@ pub struct Ls {
     /// How to print the list
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+
+    #[command(flatten)]
+    ledger: LedgerOptions,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -82,8 +86,8 @@ impl Ls {
         listed.retain(|(kind, object)| self.selects(*kind, &object.name));
 
         let text = match self.format {
-            Format::Table => table(&listed, &Users::read(), &Holders::read()),
-            Format::Json => json(&listed, &Holders::read())?,
+            Format::Table => table(&listed, &Users::read(), &Holders::read(&self.ledger)),
+            Format::Json => json(&listed, &Holders::read(&self.ledger))?,
         };
         output::write(&text)?;
         Ok(if complete {

@@ -17,6 +17,7 @@ mod files;
 mod guest;
 mod holders;
 mod isolate;
+mod ledger;
 mod log;
 mod ls;
 mod manifest;

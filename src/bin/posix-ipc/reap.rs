@@ -1,5 +1,6 @@
 //! `posix-ipc reap`: clean up after hosts that were killed.
 
+use crate::ledger::LedgerOptions;
 use crate::output;
 use anyhow::Result;
 use std::process::ExitCode;
@@ -16,17 +17,21 @@ use wasmtime_posix_ipc::ledger::{self, LedgerDir, Leftover, Reaped};
 Examples:
   posix-ipc reap --dry-run    say what would be done
   posix-ipc reap
+  posix-ipc reap --ledger /var/ledgers    of hosts that kept theirs there
 
 The exit code is 1 if something could not be cleaned up.")]
 pub struct Args {
     /// Only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    ledger: LedgerOptions,
 }
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let folder = LedgerDir::usual()?;
+        let folder = self.ledger.folder()?;
         let scan = match self.dry_run {
             true => ledger::scan(&folder)?,
             false => ledger::reap(&folder)?,

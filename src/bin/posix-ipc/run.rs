@@ -2,6 +2,7 @@
 
 use crate::audit::{AuditOptions, Lost, Record};
 use crate::guest::Guest;
+use crate::ledger::LedgerOptions;
 use crate::manifest::parse_duration;
 use crate::options::{Audit, GrantOptions, QuotaOptions, WasiOptions};
 use crate::recorder::{GrantRecorder, ManifestFile};
@@ -15,7 +16,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use wasmtime::{Store, Trap};
 use wasmtime_posix_ipc::grant::Bytes;
-use wasmtime_posix_ipc::ledger::LedgerDir;
 use wasmtime_posix_ipc::mappings::Mappings;
 use wasmtime_posix_ipc::{IpcHost, IpcView, limit_store};
 use wasmtime_wasi::I32Exit;
@@ -74,6 +74,9 @@ pub struct Args {
     watch_waits: Option<Duration>,
 
     #[command(flatten)]
+    ledger: LedgerOptions,
+
+    #[command(flatten)]
     wasi: WasiOptions,
 
     /// End the guest after this time, as in 500ms, 10s, 2min
@@ -103,7 +106,7 @@ impl Args {
         let (engine, mappings) = engine::new(policy.maps())?;
         let manifest = self.learn_to.as_deref().map(ManifestFile::create);
         let manifest = manifest.transpose()?;
-        let host = host(mappings);
+        let host = host(mappings, &self.ledger)?;
         let ipc = policy.context(&name, audit, &host)?;
         let limits = TimeLimits {
             // A runtime of scripts is no guest's: it takes the time that it takes.
@@ -180,13 +183,15 @@ fn audit(record: Option<Record>, recorder: Option<GrantRecorder>) -> Option<Audi
 }
 
 /// A host with a ledger, after a look at what others have left.
-fn host(mappings: Option<Mappings>) -> IpcHost {
+fn host(mappings: Option<Mappings>, ledger: &LedgerOptions) -> Result<IpcHost> {
     let mut host = IpcHost::builder();
-    match LedgerDir::usual() {
+    match ledger.folder() {
         Ok(folder) => {
             reap::before_run(&folder);
             host = host.ledger(folder);
         }
+        // Who chooses a folder relies on it.
+        Err(error) if ledger.is_chosen() => return Err(error),
         Err(error) => {
             tracing::warn!("if this process is killed, what its guests created stays: {error}");
         }
@@ -194,7 +199,7 @@ fn host(mappings: Option<Mappings>) -> IpcHost {
     if let Some(mappings) = mappings {
         host = host.mappings(mappings);
     }
-    host.build()
+    Ok(host.build())
 }
 
 /// Runs a guest until it ends by itself.

@@ -1,15 +1,15 @@
 //! What this program has on the machine: runtimes, folders, and tools that build guests.
 
 use super::Finding;
+use crate::ledger::LedgerOptions;
 use crate::{cache, runtime};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use wasmtime_posix_ipc::ledger::LedgerDir;
 
 const TARGET: &str = "wasm32-wasip2";
 
-pub fn findings() -> Vec<Finding> {
+pub fn findings(options: &LedgerOptions) -> Vec<Finding> {
     let mut findings: Vec<Finding> = runtime::runtimes()
         .map(|(language, found)| match found {
             Ok(path) => Finding::ok("scripts", language, path.display().to_string()),
@@ -19,7 +19,7 @@ pub fn findings() -> Vec<Finding> {
             ),
         })
         .collect();
-    findings.extend([compiled_guests(), ledger()]);
+    findings.extend([compiled_guests(), ledger(options)]);
     findings.extend(tools());
     findings
 }
@@ -42,13 +42,13 @@ fn compiled_guests() -> Finding {
     }
 }
 
-fn ledger() -> Finding {
+fn ledger(options: &LedgerOptions) -> Finding {
     const CHECK: &str = "ledgers";
-    match LedgerDir::usual() {
+    match options.folder() {
         Ok(folder) => Finding::ok("folders", CHECK, folder.path().display().to_string()),
-        Err(error) => Finding::ok("folders", CHECK, error.to_string()).note(
-            "if a host is killed, what its guests created stays; set XDG_RUNTIME_DIR to a folder \
-             of this user's own",
+        Err(error) => Finding::ok("folders", CHECK, format!("{error:#}")).note(
+            "if a host is killed, what its guests created stays; set POSIX_IPC_LEDGER to a folder \
+             that this user can write to",
         ),
     }
 }

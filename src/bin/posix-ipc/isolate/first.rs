@@ -61,7 +61,11 @@ impl Args {
         // The program gets the mask that the outer process was started with.
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&super::caught()), None)?;
         let (program, arguments) = self.program.split_first().context("there is no program")?;
-        let started = match Command::new(program).args(arguments).spawn() {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        // What is about objects of this namespace goes with them.
+        command.env(crate::ledger::VARIABLE, "/dev/shm");
+        let started = match command.spawn() {
             Ok(started) => started,
             Err(error) => {
                 let shown = program.display();
