@@ -31,10 +31,10 @@ fn marked(mark: &str) -> bool {
     })
 }
 
-fn wait_until_gone(mark: &str) {
+fn wait_until_marked(mark: &str, wanted: bool) {
     let started = Instant::now();
-    while marked(mark) {
-        assert!(started.elapsed() < FOREVER, "{mark} still runs");
+    while marked(mark) != wanted {
+        assert!(started.elapsed() < FOREVER, "{mark}: runs is not {wanted}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -230,10 +230,10 @@ fn nothing_is_left_running() {
         let text = isolate + &shell("a", &(daemon(&mark) + forever), "");
         let mut running = Running::start(&mut up(&folder, &text));
         running.line();
-        assert!(marked(&mark));
+        wait_until_marked(&mark, true);
         running.signal(libc::SIGKILL);
         assert_eq!(running.wait(), None);
-        wait_until_gone(&mark);
+        wait_until_marked(&mark, false);
     }
 }
 
@@ -246,6 +246,7 @@ fn the_guard_ends_what_the_other_process_has_started() {
     let text = shell("a", &(daemon(&mark) + "; while :; do sleep 1; done"), "");
     let mut running = Running::start(&mut up(&folder, &text));
     running.line();
+    wait_until_marked(&mark, true);
     let children = format!("/proc/{0}/task/{0}/children", running.id());
     let child = std::fs::read_to_string(children).unwrap();
     let child = child.trim().parse().unwrap();
