@@ -293,8 +293,8 @@ fn errors_have_the_file_and_the_line() {
 #[test]
 fn the_conversation_is_held() {
     let example = repository().join("guest-examples/conversation");
-    let Some(Program::Guest(guest)) = guest_rust(&example.join("rust")) else {
-        return;
+    let Program::Guest(guest) = guest_rust(&example.join("rust")) else {
+        unreachable!("a guest")
     };
     let Program::Native(native) = native_c(&example.join("native.c")) else {
         unreachable!("a native program")

@@ -56,6 +56,7 @@ impl Args {
             true => isolate::run(&[
                 "/proc/self/exe".into(),
                 guard::WORD.into(),
+                "--".into(),
                 self.file.into(),
             ]),
             false => guard::run(&self.file),
