@@ -8,12 +8,16 @@ mod limiter;
 mod log_dedup;
 mod permit;
 mod undo;
+mod watch;
 
 pub(crate) use access::{AccessRequest, RightState};
 pub(crate) use charge::{Charge, Charges, OpenCharge};
 pub use limiter::limit_store;
 pub(crate) use permit::{Lookup, Permit};
 pub(crate) use undo::Held;
+pub(crate) use watch::{Call, Number, Watched};
+#[cfg(feature = "explore")]
+pub(crate) use watch::{Operation as WatchedOperation, Watch};
 
 use crate::audit::{AuditEvent, Operation};
 use crate::error::{Error, ErrorCode};
@@ -208,6 +212,7 @@ pub struct IpcCtx {
     denials: LogDedup,
     limits: Mutex<LogDedup>,
     audit: Option<Box<Audit>>,
+    watch: Option<Arc<dyn watch::Watch>>,
 }
 
 impl IpcCtx {
@@ -219,7 +224,14 @@ impl IpcCtx {
             private: None,
             quota: Quota::default(),
             audit: None,
+            watch: None,
         }
+    }
+
+    /// Gives back what the guest holds under `undo`, as if it had ended.
+    #[cfg(feature = "explore")]
+    pub(crate) fn give_back(&mut self) {
+        self.undo = Undo::default();
     }
 
     /// A handle that ends the guest's waits, from any thread.
@@ -465,6 +477,7 @@ pub struct IpcCtxBuilder {
     private: Option<PrivateNamespace>,
     quota: Quota,
     audit: Option<Box<Audit>>,
+    watch: Option<Arc<dyn watch::Watch>>,
 }
 
 impl IpcCtxBuilder {
@@ -514,6 +527,13 @@ impl IpcCtxBuilder {
         self
     }
 
+    /// Tells `watch` what the guest does.
+    #[cfg(feature = "explore")]
+    pub(crate) fn watch(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
     /// The context, for a guest of `host`.
     ///
     /// # Errors
@@ -548,6 +568,7 @@ impl IpcCtxBuilder {
             denials: LogDedup::default(),
             limits: Mutex::default(),
             audit: self.audit,
+            watch: self.watch,
         })
     }
 }

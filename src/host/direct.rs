@@ -26,11 +26,15 @@ impl Host for IpcCtxView<'_> {
     }
 
     fn release(&mut self, number: u32) -> Result<bool> {
-        Ok(HostSemaphore::release(self, Handle::new_borrow(number)).is_ok())
+        let this = Handle::new_borrow(number);
+        let released = self.tried(|view| HostSemaphore::release(view, this));
+        Ok(released.is_ok())
     }
 
     fn try_acquire(&mut self, number: u32) -> Result<bool> {
-        Ok(HostSemaphore::try_acquire(self, Handle::new_borrow(number)).is_ok())
+        let this = Handle::new_borrow(number);
+        let acquired = self.tried(|view| HostSemaphore::try_acquire(view, this));
+        Ok(acquired.is_ok())
     }
 
     // Not these, which get copies of lists, are called: see [`super::overrides`].
@@ -57,6 +61,17 @@ impl Host for IpcCtxView<'_> {
 
     fn receive_batch(&mut self, _: u32, _: Vec<u8>, _: u32) -> Result<u32> {
         Ok(0)
+    }
+}
+
+impl IpcCtxView<'_> {
+    /// Does what the guest does in another way if it fails, and has that told.
+    #[inline]
+    pub(super) fn tried<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
+        self.ctx.is_tried(true);
+        let done = act(self);
+        self.ctx.is_tried(false);
+        done
     }
 }
 
@@ -118,7 +133,7 @@ mod tests {
         }
         for number in [gate, segment, 1000] {
             let number = Handle::new_borrow(number);
-            assert!(view.try_send(&number, b"text", 0).is_err());
+            assert!(view.try_send(&number, b"text", 0, Some(0)).is_err());
             assert!(view.try_receive_into(&number, &mut [0; 10_000]).is_err());
             assert!(view.try_send_packed(&number, &[0; 8]).is_err());
             assert!(

@@ -7,7 +7,7 @@ pub use notification::Notification;
 use super::open::{Opened, Opening, create_unique, directions, open, refuse_truncate, unlink};
 use super::packed;
 use crate::audit::Operation;
-use crate::ctx::{AccessRequest, IpcCtx, IpcCtxView, OpenCharge, Permit};
+use crate::ctx::{AccessRequest, Call, IpcCtx, IpcCtxView, OpenCharge, Permit, Watched};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Bytes, Right};
 use crate::host::bindings::posix::ipc::message_queue::{
@@ -85,7 +85,10 @@ impl HostQueue for IpcCtxView<'_> {
     }
 
     fn attributes(&mut self, this: Handle<Queue>) -> Result<Attributes, Error> {
-        let now = self.table.get(&this)?.raw.get().attributes()?;
+        let queue = self.table.get(&this)?;
+        let watched = queue.begins(self.ctx, Call::new("attributes"))?;
+        let now = queue.raw.get().attributes().map_err(Error::from);
+        let now = watched.ends_as(now, |now| Some(now.current_messages.into()))?;
         Ok(Attributes {
             limits: now.size.into(),
             current_messages: now.current_messages,
@@ -101,8 +104,7 @@ impl HostQueue for IpcCtxView<'_> {
     ) -> Result<(), Error> {
         let message = Message { payload, priority };
         let wait_mode = self.ctx.wait_mode(timeout);
-        let sent = self.send_within(&this, &message, wait_mode).await;
-        self.ctx.waited(sent, timeout)
+        self.send_waiting(&this, &message, wait_mode, timeout).await
     }
 
     async fn receive(
@@ -111,8 +113,12 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Message, Error> {
         let queue = receivable(self.table, &this)?;
-        let received = queue.receive(self.ctx, self.ctx.wait_mode(timeout)).await;
-        self.ctx.waited(received, timeout)
+        let watched = queue.goes_on(self.ctx, Call::new("receive").waiting(timeout));
+        let received = async {
+            let received = queue.receive(self.ctx, self.ctx.wait_mode(timeout)).await;
+            self.ctx.waited(received, timeout)
+        };
+        watched.waits(received, bytes).await
     }
 
     /// Not this, which would copy all of them, is called: see [`super::overrides`].
@@ -132,16 +138,21 @@ impl HostQueue for IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, &this)?;
+        let call = Call::new("receive-batch").with("max", max.into());
+        let watched = queue.goes_on(self.ctx, call.waiting(timeout));
         let mut batch = Batch::new(queue, max);
         let mut wait_mode = self.ctx.wait_mode(timeout);
-        while batch.has_room() {
-            let received = queue.receive(self.ctx, wait_mode).await;
-            if !batch.add(self.ctx.waited(received, timeout))? {
-                break;
+        let received = async {
+            while batch.has_room() {
+                let received = queue.receive(self.ctx, wait_mode).await;
+                if !batch.add(self.ctx.waited(received, timeout))? {
+                    break;
+                }
+                wait_mode = WaitMode::None;
             }
-            wait_mode = WaitMode::None;
-        }
-        Ok(batch.messages)
+            Ok(batch.messages)
+        };
+        watched.waits(received, count).await
     }
 
     fn subscribe_readable(&mut self, this: Handle<Queue>) -> Result<Handle<DynPollable>, Error> {
@@ -167,35 +178,51 @@ impl HostQueue for IpcCtxView<'_> {
 }
 
 impl IpcCtxView<'_> {
-    /// Sends without waiting.
+    /// Sends without waiting. After this the guest waits for `timeout`.
     pub(super) fn try_send(
         &mut self,
         this: &Handle<Queue>,
         payload: &[u8],
         priority: u32,
+        timeout: Option<u64>,
     ) -> Result<(), Error> {
         let queue = self.table.get(this)?;
         if !queue.may_send {
             return Err(ErrorCode::Access.into());
         }
-        Ok(queue.raw.get().try_send(payload, priority)?)
+        let watched = queue.begins(self.ctx, sending(payload, priority, timeout))?;
+        let sent = queue.raw.get().try_send(payload, priority);
+        watched.ends(sent.map_err(Error::from))
     }
 
-    /// Sends, and waits for room if need be.
-    pub(super) async fn send_within(
+    /// Sends, and waits for room if need be. `wait_mode` comes from `timeout`.
+    pub(super) async fn send_waiting(
         &mut self,
         this: &Handle<Queue>,
         message: &Message,
         wait_mode: WaitMode,
+        timeout: Option<u64>,
     ) -> Result<(), Error> {
         let queue = sendable(self.table, this)?;
         let name = self.table.get(this)?.permit.guest_name.clone();
-        send(self.ctx, &queue, &name, message, wait_mode).await
+        let call = sending(&message.payload, message.priority, timeout);
+        let watched = self.ctx.goes_on(call, KIND, name.as_str());
+        let sent = async {
+            let sent = send(self.ctx, &queue, &name, message, wait_mode).await;
+            self.ctx.waited(sent, timeout)
+        };
+        watched.waits(sent, |()| None).await
     }
 
-    /// Receives without waiting.
-    pub(super) fn try_receive(&mut self, this: &Handle<Queue>) -> Result<Message, Error> {
-        receivable(self.table, this)?.try_receive()
+    /// Receives without waiting. After this the guest waits for `timeout`.
+    pub(super) fn try_receive(
+        &mut self,
+        this: &Handle<Queue>,
+        timeout: Option<u64>,
+    ) -> Result<Message, Error> {
+        let queue = receivable(self.table, this)?;
+        let watched = queue.begins(self.ctx, Call::new("receive").waiting(timeout))?;
+        watched.ends_as(queue.try_receive(), bytes)
     }
 
     /// Receives into a buffer without waiting; gives the length and the priority.
@@ -205,7 +232,11 @@ impl IpcCtxView<'_> {
         buffer: &mut [u8],
     ) -> Result<(usize, u32), Error> {
         let queue = receivable(self.table, this)?;
-        Ok(queue.raw.get().try_receive_into(buffer)?)
+        let watched = queue.begins(self.ctx, Call::new("receive").waiting(Some(0)))?;
+        let received = queue.raw.get().try_receive_into(buffer);
+        watched.ends_as(received.map_err(Error::from), |(length, _)| {
+            Some(*length as u64)
+        })
     }
 
     /// Sends messages of this form without waiting, up to the first that cannot be sent, and
@@ -220,13 +251,18 @@ impl IpcCtxView<'_> {
         if !queue.may_send {
             return Err(ErrorCode::Access.into());
         }
+        let watched = queue.begins(self.ctx, Call::new("send-batch"))?;
         let raw = queue.raw.get();
         let most = queue.size.max_messages as usize;
         let sent = packed::Messages(messages)
             .take(most)
             .take_while(|(payload, priority)| raw.try_send(payload, *priority).is_ok())
-            .count();
-        Ok(sent as u32)
+            .count() as u32;
+        // A guest that has sent none tries in another way.
+        match sent {
+            0 => Ok(0),
+            _ => watched.ends(Ok(sent)),
+        }
     }
 
     /// Receives up to `max` messages without waiting, and says how many.
@@ -237,6 +273,7 @@ impl IpcCtxView<'_> {
         max: u32,
     ) -> Result<u32, Error> {
         let queue = receivable(self.table, this)?;
+        let watched = queue.begins(self.ctx, Call::new("receive-batch"))?;
         let raw = queue.raw.get();
         let longest = queue.size.max_message_size as usize;
         let most = max.min(queue.size.max_messages);
@@ -245,19 +282,32 @@ impl IpcCtxView<'_> {
         while received < most && room.add(longest, |payload| raw.try_receive_into(payload)) {
             received += 1;
         }
-        Ok(received)
+        match received {
+            0 => Ok(0),
+            _ => watched.ends(Ok(received)),
+        }
     }
 
-    /// Receives up to `max` messages, and at least one, without waiting.
+    /// Receives up to `max` messages, and at least one, without waiting. After this the guest
+    /// waits for `timeout`.
     pub(super) fn try_receive_batch(
         &mut self,
         this: &Handle<Queue>,
         max: u32,
+        timeout: Option<u64>,
     ) -> Result<Vec<Message>, Error> {
         let queue = receivable(self.table, this)?;
+        let call = Call::new("receive-batch").with("max", max.into());
+        let watched = queue.begins(self.ctx, call.waiting(timeout))?;
         let mut batch = Batch::new(queue, max);
-        while batch.has_room() && batch.add(queue.try_receive())? {}
-        Ok(batch.messages)
+        let received = loop {
+            match batch.has_room().then(|| batch.add(queue.try_receive())) {
+                Some(Ok(true)) => {}
+                Some(Err(error)) => break Err(error),
+                Some(Ok(false)) | None => break Ok(batch.messages),
+            }
+        };
+        watched.ends_as(received, count)
     }
 
     fn push_queue(
@@ -327,7 +377,30 @@ fn receivable<'a>(
     }
 }
 
+fn sending(payload: &[u8], priority: u32, timeout: Option<u64>) -> Call {
+    Call::new("send")
+        .with("bytes", payload.len() as u64)
+        .with("priority", priority.into())
+        .waiting(timeout)
+}
+
+fn bytes(message: &Message) -> Option<u64> {
+    Some(message.payload.len() as u64)
+}
+
+fn count(messages: &Vec<Message>) -> Option<u64> {
+    Some(messages.len() as u64)
+}
+
 impl Queue {
+    fn begins(&self, ctx: &IpcCtx, call: Call) -> Result<Watched, Error> {
+        ctx.begins(call, KIND, self.permit.guest_name.as_str())
+    }
+
+    fn goes_on(&self, ctx: &IpcCtx, call: Call) -> Watched {
+        ctx.goes_on(call, KIND, self.permit.guest_name.as_str())
+    }
+
     async fn receive(&mut self, ctx: &IpcCtx, wait_mode: WaitMode) -> Result<Message, Error> {
         let longest = self.size.max_message_size as usize;
         let waits = ctx.host().waits();

@@ -1,7 +1,7 @@
 //! Opening, creating and unlinking, which is the same for the three kinds.
 
 use crate::audit::Operation;
-use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, Lookup, Permit};
+use crate::ctx::{AccessRequest, Call, Charge, IpcCtx, IpcCtxView, Lookup, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::Right;
 use crate::host::bindings::posix::ipc::types::{Access, OpenFlags};
@@ -87,12 +87,19 @@ pub(super) fn open<'a, O: Opening, T>(
     finish: impl FnOnce(&mut IpcCtxView<'a>, Opened<O::Raw>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let creates = flags.contains(OpenFlags::CREATE);
+    let call = match (creates, flags.contains(OpenFlags::EXCLUSIVE)) {
+        (false, _) => "open",
+        (true, false) => "open-or-create",
+        (true, true) => "create",
+    };
+    let watched = view.ctx.begins(Call::new(call), O::KIND, name)?;
     let lookup = view.ctx.look_up(O::KIND, name);
     let mut exists = false;
     let opened = open_or_create(view.ctx, &lookup, flags, opening).and_then(|opened| {
         let is_new = opened.is_new;
         finish(view, opened).inspect(|_| exists = !is_new)
     });
+    let opened = watched.ends_as(opened, |_| None);
     if !view.ctx.is_audited() {
         return opened;
     }
@@ -115,6 +122,9 @@ pub(super) fn create_unique<'a, O: Opening, T>(
     // 36^16 words: the second try is for a random generator that is broken.
     const MOST_TRIES: usize = 8;
     const WORD: usize = 16;
+    let watched = view
+        .ctx
+        .begins(Call::new("create-unique"), O::KIND, prefix)?;
     let rights = and_create(opening.rights());
     for _ in 0..MOST_TRIES {
         let name = format!("{prefix}{}", random::word(WORD));
@@ -132,7 +142,10 @@ pub(super) fn create_unique<'a, O: Opening, T>(
         };
         match view.ctx.audited(request, created) {
             Err(Error::Code(ErrorCode::Exists)) => {}
-            created => return finish(view, created?),
+            created => {
+                let opened = created.and_then(|opened| finish(view, opened));
+                return watched.ends_as(opened, |_| None);
+            }
         }
     }
     Err(ErrorCode::Exists.into())
@@ -257,9 +270,10 @@ fn and_create(rights: &[Right]) -> Vec<Right> {
 
 /// Removes a name that the guest may remove.
 pub(super) fn unlink(ctx: &mut IpcCtx, kind: Kind, name: &str) -> Result<(), Error> {
+    let watched = ctx.begins(Call::new("unlink"), kind, name)?;
     let lookup = ctx.look_up(kind, name);
     let mut created = false;
-    let unlinked = unlink_permitted(ctx, &lookup, &mut created);
+    let unlinked = watched.ends(unlink_permitted(ctx, &lookup, &mut created));
     // To be told that there is nothing takes no more than to remove one's own.
     let missing = matches!(unlinked, Err(Error::Code(ErrorCode::NoEntry)));
     let request = AccessRequest {

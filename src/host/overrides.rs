@@ -152,7 +152,8 @@ fn send<T: IpcView + 'static>(
     mut store: StoreContextMut<'_, T>,
     (this, payload, priority, timeout): (Handle<Queue>, WasmList<u8>, u32, Option<u64>),
 ) -> Later<'_, ()> {
-    let send = |host: &mut T, payload: &mut [u8]| host.ipc().try_send(&this, payload, priority);
+    let send =
+        |host: &mut T, payload: &mut [u8]| host.ipc().try_send(&this, payload, priority, timeout);
     let tried = with_bytes(&mut store, &payload, send);
     if !waits(&tried, timeout) {
         return now(tried);
@@ -168,7 +169,7 @@ fn receive<T: IpcView + 'static>(
     mut store: StoreContextMut<'_, T>,
     (this, timeout): (Handle<Queue>, Option<u64>),
 ) -> Later<'_, Message> {
-    let tried = store.data_mut().ipc().try_receive(&this);
+    let tried = store.data_mut().ipc().try_receive(&this, timeout);
     if !waits(&tried, timeout) {
         return now(tried);
     }
@@ -192,7 +193,7 @@ fn send_batch<T: IpcView + 'static>(
     mut store: StoreContextMut<'_, T>,
     (this, messages, timeout): (Handle<Queue>, Vec<Outgoing>, Option<u64>),
 ) -> Later<'_, u32> {
-    let (mut sent, mut outcome) = try_send_batch(&mut store, &this, &messages);
+    let (mut sent, mut outcome) = try_send_batch(&mut store, &this, &messages, timeout);
     let all = messages.len();
     let is_over = move |sent: u32, outcome: &Result<(), Error>| match outcome {
         Ok(()) => sent as usize == all,
@@ -208,7 +209,7 @@ fn send_batch<T: IpcView + 'static>(
             if outcome.is_ok() {
                 tokio::task::yield_now().await;
                 let more;
-                (more, outcome) = try_send_batch(&mut store, &this, left);
+                (more, outcome) = try_send_batch(&mut store, &this, left, timeout);
                 sent += more;
                 continue;
             }
@@ -218,8 +219,7 @@ fn send_batch<T: IpcView + 'static>(
                 priority: *priority,
             };
             let mut view = store.data_mut().ipc();
-            let waited = view.send_within(&this, &message, wait_mode).await;
-            outcome = view.ctx.waited(waited, timeout);
+            outcome = view.send_waiting(&this, &message, wait_mode, timeout).await;
             sent += u32::from(outcome.is_ok());
         }
         answer(batch(sent, outcome))
@@ -232,12 +232,13 @@ fn try_send_batch<T: IpcView + 'static>(
     store: &mut StoreContextMut<'_, T>,
     this: &Handle<Queue>,
     messages: &[Outgoing],
+    timeout: Option<u64>,
 ) -> (u32, Result<(), Error>) {
     const MOST_AT_ONCE: usize = 256;
     let mut sent = 0;
     for Outgoing { payload, priority } in messages.iter().take(MOST_AT_ONCE) {
         let tried = with_bytes(store, payload, |host, payload| {
-            host.ipc().try_send(this, payload, *priority)
+            host.ipc().try_send(this, payload, *priority, timeout)
         });
         if tried.is_err() {
             return (sent, tried);
@@ -259,7 +260,10 @@ fn receive_batch<T: IpcView + 'static>(
     mut store: StoreContextMut<'_, T>,
     (this, max, timeout): (Handle<Queue>, u32, Option<u64>),
 ) -> Later<'_, Vec<Message>> {
-    let tried = store.data_mut().ipc().try_receive_batch(&this, max);
+    let tried = store
+        .data_mut()
+        .ipc()
+        .try_receive_batch(&this, max, timeout);
     if !waits(&tried, timeout) {
         return now(tried);
     }
@@ -275,7 +279,8 @@ fn read_into_directly<T: IpcView + 'static>(
 ) -> wasmtime::Result<(i64,)> {
     let segment = Handle::new_borrow(segment);
     let read = with_bytes(&mut store, &buffer, |host: &mut T, buffer| {
-        host.ipc().read_segment(&segment, offset, buffer)
+        host.ipc()
+            .tried(|view| view.read_segment(&segment, offset, buffer))
     });
     Ok((read.map_or(NOTHING, |length| length as i64),))
 }
@@ -286,7 +291,8 @@ fn write_directly<T: IpcView + 'static>(
 ) -> wasmtime::Result<(bool,)> {
     let segment = Handle::new_borrow(segment);
     let written = with_bytes(&mut store, &data, |host: &mut T, data| {
-        host.ipc().write_segment(&segment, offset, data)
+        host.ipc()
+            .tried(|view| view.write_segment(&segment, offset, data))
     });
     Ok((written.is_ok(),))
 }
@@ -297,7 +303,8 @@ fn send_directly<T: IpcView + 'static>(
 ) -> wasmtime::Result<(bool,)> {
     let queue = Handle::new_borrow(queue);
     let sent = with_bytes(&mut store, &payload, |host: &mut T, payload| {
-        host.ipc().try_send(&queue, payload, priority)
+        host.ipc()
+            .tried(|view| view.try_send(&queue, payload, priority, Some(0)))
     });
     Ok((sent.is_ok(),))
 }
@@ -308,7 +315,8 @@ fn receive_directly<T: IpcView + 'static>(
 ) -> wasmtime::Result<(i64,)> {
     let queue = Handle::new_borrow(queue);
     let received = with_bytes(&mut store, &buffer, |host: &mut T, buffer| {
-        host.ipc().try_receive_into(&queue, buffer)
+        host.ipc()
+            .tried(|view| view.try_receive_into(&queue, buffer))
     });
     // A message is never as long as to be in the way of the priority.
     let word = |(length, priority)| i64::from(priority) << 32 | length as i64;
@@ -321,7 +329,8 @@ fn send_batch_directly<T: IpcView + 'static>(
 ) -> wasmtime::Result<(u32,)> {
     let queue = Handle::new_borrow(queue);
     let sent = with_bytes(&mut store, &messages, |host: &mut T, messages| {
-        host.ipc().try_send_packed(&queue, messages)
+        host.ipc()
+            .tried(|view| view.try_send_packed(&queue, messages))
     });
     Ok((sent.unwrap_or(0),))
 }
@@ -332,7 +341,8 @@ fn receive_batch_directly<T: IpcView + 'static>(
 ) -> wasmtime::Result<(u32,)> {
     let queue = Handle::new_borrow(queue);
     let received = with_bytes(&mut store, &buffer, |host: &mut T, buffer| {
-        host.ipc().try_receive_packed(&queue, buffer, max)
+        host.ipc()
+            .tried(|view| view.try_receive_packed(&queue, buffer, max))
     });
     Ok((received.unwrap_or(0),))
 }

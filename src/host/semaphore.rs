@@ -4,7 +4,7 @@ use super::mappings::{Mapping, Part};
 use super::open::{Opened, Opening, create_unique, open, refuse_truncate, unlink};
 use crate::audit::Operation;
 use crate::ctx::{
-    AccessRequest, Held, IpcCtx, IpcCtxView, IpcHost, OpenCharge, Permit, RightState,
+    AccessRequest, Call, Held, IpcCtx, IpcCtxView, IpcHost, OpenCharge, Permit, RightState, Watched,
 };
 use crate::error::{Error, ErrorCode};
 use crate::grant::Right;
@@ -78,11 +78,16 @@ impl HostSemaphore for IpcCtxView<'_> {
     }
 
     fn value(&mut self, this: Handle<Semaphore>) -> Result<u32, Error> {
-        Ok(self.table.get(&this)?.raw.value()?)
+        let semaphore = self.table.get(&this)?;
+        let watched = semaphore.begins(self.ctx, Call::new("value"))?;
+        watched.ends(semaphore.raw.value().map_err(Error::from))
     }
 
     fn try_acquire(&mut self, this: Handle<Semaphore>) -> Result<(), Error> {
-        self.table.get(&this)?.try_acquire(self.ctx)
+        let semaphore = self.table.get(&this)?;
+        let call = Call::new("try-acquire").waiting(Some(0));
+        let watched = semaphore.begins(self.ctx, call)?;
+        watched.ends(semaphore.try_acquire(self.ctx))
     }
 
     async fn acquire(
@@ -98,8 +103,9 @@ impl HostSemaphore for IpcCtxView<'_> {
 
     fn release(&mut self, this: Handle<Semaphore>) -> Result<(), Error> {
         let semaphore = self.table.get(&this)?;
-        semaphore.check_post(self.ctx)?;
-        semaphore.release_unchecked()
+        let watched = semaphore.begins(self.ctx, Call::new("release"))?;
+        let allowed = semaphore.check_post(self.ctx);
+        watched.ends(allowed.and_then(|()| semaphore.release_unchecked()))
     }
 
     fn subscribe(&mut self, this: Handle<Semaphore>) -> Result<Handle<DynPollable>, Error> {
@@ -132,6 +138,10 @@ impl HostSemaphore for IpcCtxView<'_> {
 }
 
 impl Semaphore {
+    fn begins(&self, ctx: &IpcCtx, call: Call) -> Result<Watched, Error> {
+        ctx.begins(call, KIND, self.permit.guest_name.as_str())
+    }
+
     fn try_acquire(&self, ctx: &mut IpcCtx) -> Result<(), Error> {
         self.check_wait(ctx)?;
         self.raw.try_acquire()?;
@@ -192,7 +202,8 @@ impl IpcCtxView<'_> {
         timeout: Option<u64>,
     ) -> Result<Option<AcquireWait>, Error> {
         let semaphore = self.table.get(this)?;
-        match semaphore.try_acquire(self.ctx) {
+        let watched = semaphore.begins(self.ctx, acquiring(timeout))?;
+        match watched.ends(semaphore.try_acquire(self.ctx)) {
             Err(Error::Code(ErrorCode::Busy)) if timeout != Some(0) => Ok(Some(AcquireWait {
                 name: semaphore.permit.guest_name.clone(),
                 raw: semaphore.raw.clone(),
@@ -274,6 +285,10 @@ impl IpcCtxView<'_> {
     }
 }
 
+fn acquiring(timeout: Option<u64>) -> Call {
+    Call::new("acquire").waiting(timeout)
+}
+
 /// A semaphore that a guest may take, and that had to be waited for.
 pub(super) struct AcquireWait {
     name: Name,
@@ -286,7 +301,9 @@ impl AcquireWait {
         let waits = ctx.host().waits();
         let wait_mode = ctx.wait_mode(timeout);
         let acquired = waits.acquire(&self.raw, wait_mode, ctx.waiter(&self.name, "acquire"));
-        ctx.waited(acquired.await, timeout)?;
+        let watched = ctx.goes_on(acquiring(timeout), KIND, self.name.as_str());
+        let acquired = async { ctx.waited(acquired.await, timeout) };
+        watched.waits(acquired, |()| None).await?;
         if let Some(held) = self.held {
             held.acquired();
         }

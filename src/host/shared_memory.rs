@@ -3,7 +3,7 @@
 use super::mappings::{Mapping, Part};
 use super::open::{Opened, Opening, create_unique, directions, open, unlink};
 use crate::audit::Operation;
-use crate::ctx::{AccessRequest, Charge, IpcCtx, IpcCtxView, OpenCharge, Permit};
+use crate::ctx::{AccessRequest, Call, Charge, IpcCtx, IpcCtxView, Number, OpenCharge, Permit};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Bytes, Right};
 use crate::host::bindings::posix::ipc::shared_memory::{
@@ -93,11 +93,18 @@ impl HostSegment for IpcCtxView<'_> {
     }
 
     fn size(&mut self, this: Handle<Segment>) -> Result<u64, Error> {
-        Ok(self.table.get(&this)?.raw.size()?)
+        let segment = self.table.get(&this)?;
+        let name = segment.permit.guest_name.as_str();
+        let watched = self.ctx.begins(Call::new("size"), KIND, name)?;
+        watched.ends(segment.raw.size().map_err(Error::from))
     }
 
     fn resize(&mut self, this: Handle<Segment>, size: u64) -> Result<(), Error> {
-        self.table.get_mut(&this)?.resize(self.ctx, size, false)
+        let segment = self.table.get_mut(&this)?;
+        let call = Call::new("resize").with("bytes", size);
+        let name = segment.permit.guest_name.as_str();
+        let watched = self.ctx.begins(call, KIND, name)?;
+        watched.ends(segment.resize(self.ctx, size, false))
     }
 
     fn read(&mut self, this: Handle<Segment>, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
@@ -116,7 +123,7 @@ impl HostSegment for IpcCtxView<'_> {
     }
 
     fn atomic_load_u32(&mut self, this: Handle<Segment>, offset: u64) -> Result<u32, Error> {
-        self.on(&this, |segment| {
+        self.on(&this, at("load", offset), |segment| {
             segment.with_u32(offset, false, |word| word.load(SeqCst))
         })
     }
@@ -127,7 +134,8 @@ impl HostSegment for IpcCtxView<'_> {
         offset: u64,
         value: u32,
     ) -> Result<(), Error> {
-        self.on_writable(&this, |segment| {
+        let call = at("store", offset).with("value", value.into());
+        self.on_writable(&this, call, |segment| {
             segment.with_u32(offset, true, |word| word.store(value, SeqCst))
         })
     }
@@ -146,7 +154,8 @@ impl HostSegment for IpcCtxView<'_> {
             AtomicOperation::Xor => word.fetch_xor(operand, SeqCst),
             AtomicOperation::Exchange => word.swap(operand, SeqCst),
         };
-        self.on_writable(&this, |segment| segment.with_u32(offset, true, apply))
+        let call = at(name(operation), offset).with("operand", operand.into());
+        self.on_writable(&this, call, |segment| segment.with_u32(offset, true, apply))
     }
 
     fn atomic_compare_exchange_u32(
@@ -160,11 +169,14 @@ impl HostSegment for IpcCtxView<'_> {
             let exchanged = word.compare_exchange(expected, replacement, SeqCst, SeqCst);
             exchanged.unwrap_or_else(|now| now)
         };
-        self.on_writable(&this, |segment| segment.with_u32(offset, true, apply))
+        let call = at("compare-exchange", offset)
+            .with("expected", expected.into())
+            .with("replacement", replacement.into());
+        self.on_writable(&this, call, |segment| segment.with_u32(offset, true, apply))
     }
 
     fn atomic_load_u64(&mut self, this: Handle<Segment>, offset: u64) -> Result<u64, Error> {
-        self.on(&this, |segment| {
+        self.on(&this, at("load", offset), |segment| {
             segment.with_u64(offset, false, |word| word.load(SeqCst))
         })
     }
@@ -175,7 +187,8 @@ impl HostSegment for IpcCtxView<'_> {
         offset: u64,
         value: u64,
     ) -> Result<(), Error> {
-        self.on_writable(&this, |segment| {
+        let call = at("store", offset).with("value", value);
+        self.on_writable(&this, call, |segment| {
             segment.with_u64(offset, true, |word| word.store(value, SeqCst))
         })
     }
@@ -194,7 +207,8 @@ impl HostSegment for IpcCtxView<'_> {
             AtomicOperation::Xor => word.fetch_xor(operand, SeqCst),
             AtomicOperation::Exchange => word.swap(operand, SeqCst),
         };
-        self.on_writable(&this, |segment| segment.with_u64(offset, true, apply))
+        let call = at(name(operation), offset).with("operand", operand);
+        self.on_writable(&this, call, |segment| segment.with_u64(offset, true, apply))
     }
 
     fn atomic_compare_exchange_u64(
@@ -208,7 +222,10 @@ impl HostSegment for IpcCtxView<'_> {
             let exchanged = word.compare_exchange(expected, replacement, SeqCst, SeqCst);
             exchanged.unwrap_or_else(|now| now)
         };
-        self.on_writable(&this, |segment| segment.with_u64(offset, true, apply))
+        let call = at("compare-exchange", offset)
+            .with("expected", expected)
+            .with("replacement", replacement);
+        self.on_writable(&this, call, |segment| segment.with_u64(offset, true, apply))
     }
 
     async fn wait(
@@ -218,23 +235,32 @@ impl HostSegment for IpcCtxView<'_> {
         expected: u32,
         timeout: Option<u64>,
     ) -> Result<WaitOutcome, Error> {
-        let word = self.on(&this, |segment| segment.waitable(offset))?;
+        let segment = self.table.get_mut(&this)?;
+        let name = &segment.permit.guest_name;
+        let call = at("wait", offset).with("expected", expected.into());
+        let watched = self
+            .ctx
+            .begins(call.waiting(timeout), KIND, name.as_str())?;
+        let word = segment.raw.waitable(offset);
+        let word = word.map_err(|errno| refused(self.ctx, &segment.permit, errno))?;
         let waits = self.ctx.host().waits();
         let wait_mode = self.ctx.wait_mode(timeout);
-        let name = &self.table.get(&this)?.permit.guest_name;
-        let waited = waits
-            .changed(word, expected, wait_mode, self.ctx.waiter(name, "wait"))
-            .await;
-        Ok(if self.ctx.waited(waited, timeout)? {
-            WaitOutcome::Woken
-        } else {
-            WaitOutcome::NotEqual
+        let waiter = self.ctx.waiter(name, "wait");
+        let waited = async {
+            let waited = waits.changed(word, expected, wait_mode, waiter).await;
+            self.ctx.waited(waited, timeout)
+        };
+        Ok(match watched.waits(waited, |_| None).await? {
+            true => WaitOutcome::Woken,
+            false => WaitOutcome::NotEqual,
         })
     }
 
     fn notify(&mut self, this: Handle<Segment>, offset: u64, count: u32) -> Result<u32, Error> {
-        let word = self.on_writable(&this, |segment| segment.waitable(offset))?;
-        Ok(Word::Segment(word.into()).wake(count)?)
+        let call = at("notify", offset).with("count", count.into());
+        self.on_writable(&this, call, |segment| {
+            Word::Segment(segment.waitable(offset)?.into()).wake(count)
+        })
     }
 
     /// Not this, which knows no memory, is called: see [`super::overrides`].
@@ -262,7 +288,11 @@ impl IpcCtxView<'_> {
         offset: u64,
         data: &[u8],
     ) -> Result<(), Error> {
-        self.on_writable(this, |segment| segment.write(offset, data))
+        let mut call = at("write", offset).with("bytes", data.len() as u64);
+        if let Some(value) = number(data) {
+            call = call.with("value", value);
+        }
+        self.on_writable(this, call, |segment| segment.write(offset, data))
     }
 
     pub(super) fn read_list(
@@ -272,8 +302,13 @@ impl IpcCtxView<'_> {
         length: u64,
         bytes: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let length = length.min(LONGEST_READ) as usize;
-        self.on(this, |segment| segment.read(offset, length, bytes))
+        let length = length.min(LONGEST_READ);
+        let call = at("read", offset).with("bytes", length);
+        let read = |segment: &mut SharedMemory| {
+            segment.read(offset, length as usize, bytes)?;
+            Ok(Read(bytes.len(), number(bytes)))
+        };
+        self.on(this, call, read).map(drop)
     }
 
     pub(super) fn read_segment(
@@ -282,7 +317,11 @@ impl IpcCtxView<'_> {
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<u64, Error> {
-        let read = self.on(this, |segment| segment.read_into(offset, buffer))?;
+        let call = at("read", offset).with("bytes", buffer.len() as u64);
+        let Read(read, _) = self.on(this, call, |segment| {
+            let read = segment.read_into(offset, buffer)?;
+            Ok(Read(read, buffer.get(..read).and_then(number)))
+        })?;
         Ok(read as u64)
     }
 
@@ -338,23 +377,28 @@ impl IpcCtxView<'_> {
     }
 
     /// Does something with the object behind a handle.
-    fn on<T>(
+    fn on<T: Number>(
         &mut self,
         this: &Handle<Segment>,
+        call: Call,
         operation: impl FnOnce(&mut SharedMemory) -> sys::Result<T>,
     ) -> Result<T, Error> {
         let segment = self.table.get_mut(this)?;
-        operation(&mut segment.raw).map_err(|errno| refused(self.ctx, &segment.permit, errno))
+        let name = segment.permit.guest_name.as_str();
+        let watched = self.ctx.begins(call, KIND, name)?;
+        let done = operation(&mut segment.raw);
+        watched.ends(done.map_err(|errno| refused(self.ctx, &segment.permit, errno)))
     }
 
     /// As [`Self::on`], if it was opened for writing.
-    fn on_writable<T>(
+    fn on_writable<T: Number>(
         &mut self,
         this: &Handle<Segment>,
+        call: Call,
         operation: impl FnOnce(&mut SharedMemory) -> sys::Result<T>,
     ) -> Result<T, Error> {
         match self.table.get(this)?.may_write {
-            true => self.on(this, operation),
+            true => self.on(this, call, operation),
             false => Err(ErrorCode::Access.into()),
         }
     }
@@ -440,6 +484,41 @@ impl Segment {
             let _ = charge.pay_shm_bytes(ctx.usage(), taken);
         }
         resized.map_err(|errno| refused(ctx, &self.permit, errno))
+    }
+}
+
+fn at(name: &'static str, offset: u64) -> Call {
+    Call::new(name).with("at", offset)
+}
+
+fn name(operation: AtomicOperation) -> &'static str {
+    match operation {
+        AtomicOperation::Add => "add",
+        AtomicOperation::And => "and",
+        AtomicOperation::Or => "or",
+        AtomicOperation::Xor => "xor",
+        AtomicOperation::Exchange => "exchange",
+    }
+}
+
+/// How many bytes were read, and the number that they are.
+struct Read(usize, Option<u64>);
+
+impl Number for Read {
+    fn number(&self) -> Option<u64> {
+        self.1
+    }
+}
+
+/// The number that bytes are, if they look like one.
+fn number(bytes: &[u8]) -> Option<u64> {
+    match bytes.len() {
+        1 | 2 | 4 | 8 => {
+            let mut number = [0; 8];
+            number[..bytes.len()].copy_from_slice(bytes);
+            Some(u64::from_le_bytes(number))
+        }
+        _ => None,
     }
 }
 
