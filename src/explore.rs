@@ -13,8 +13,13 @@
 //! the same time.
 
 mod lab;
+mod record;
 mod scheduler;
 mod strategy;
 
 pub use lab::{Configure, Failure, Lab, Run};
-pub use strategy::{Exhaustive, Pct, RandomWalk, Replay, Schedule, Strategy, simpler, switches};
+pub use record::{Operation, Outcome};
+pub use strategy::{
+    Exhaustive, Fault, FaultKind, Faulty, Pct, RandomWalk, Replay, Schedule, Strategy, simpler,
+    switches,
+};

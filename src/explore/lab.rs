@@ -1,9 +1,10 @@
 //! One run: the guests of a laboratory under one schedule, from start to end.
 
+use super::record::{Killed, Operation, Record};
 use super::scheduler::{Scheduler, Turn};
-use super::strategy::{Schedule, Strategy};
+use super::strategy::{Fault, Schedule, Strategy};
 use crate::ctx::{IpcCtx, IpcCtxView, IpcHost, IpcView, limit_store};
-use crate::grant::PrivateNamespace;
+use crate::grant::{Grants, PrivateNamespace};
 use crate::host::linker::LinkOptions;
 use crate::quota::Quota;
 use crate::wait::Canceller;
@@ -32,6 +33,9 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Gives a guest its arguments, variables and folders.
 pub type Configure = dyn Fn(&mut WasiCtxBuilder) -> Result<()> + Send + Sync;
 
+/// Looks at a run. Gives what is wrong with it.
+type Check = dyn Fn(&Run) -> Result<Option<String>> + Send + Sync;
+
 /// Guests that are run together, again and again.
 pub struct Lab {
     engine: Engine,
@@ -39,10 +43,12 @@ pub struct Lab {
     quota: Quota,
     most_steps: usize,
     preempt: Option<u64>,
+    check: Option<Box<Check>>,
 }
 
 struct Program {
     label: String,
+    grants: Option<Grants>,
     command: CommandPre<Guest>,
     configure: Box<Configure>,
 }
@@ -52,6 +58,10 @@ struct Program {
 pub struct Run {
     /// Who went on, choice after choice.
     pub schedule: Schedule,
+    /// What the guests did, in the order in which it was done.
+    pub operations: Vec<Operation>,
+    /// What was made to go wrong.
+    pub faults: Vec<Fault>,
     /// What each guest printed, on standard output and standard error.
     pub outputs: Vec<[String; 2]>,
     /// How long it took in the time of the guests.
@@ -83,6 +93,8 @@ pub enum Failure {
     },
     /// The run took more steps than it may.
     StepLimit,
+    /// What the [check](Lab::check) says.
+    Check(String),
 }
 
 impl Lab {
@@ -110,6 +122,7 @@ impl Lab {
             quota: Quota::default(),
             most_steps: 100_000,
             preempt: None,
+            check: None,
         }
     }
 
@@ -132,10 +145,27 @@ impl Lab {
         let command = CommandPre::new(linker.instantiate_pre(component)?)?;
         self.guests.push(Program {
             label: label.into(),
+            grants: None,
             command,
             configure: Box::new(configure),
         });
         Ok(())
+    }
+
+    /// Gives the guest that was added last these grants, of names in the namespace of the
+    /// laboratory. Without, it may do everything there.
+    pub fn grants(&mut self, grants: Grants) {
+        if let Some(guest) = self.guests.last_mut() {
+            guest.grants = Some(grants);
+        }
+    }
+
+    /// Looks at each run that has not failed. A text says what is wrong with it.
+    pub fn check(
+        &mut self,
+        check: impl Fn(&Run) -> Result<Option<String>> + Send + Sync + 'static,
+    ) {
+        self.check = Some(Box::new(check));
     }
 
     /// The names of the guests, by their numbers.
@@ -158,14 +188,18 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// If a guest cannot be started. What it does when it runs is in the [`Run`].
+    /// If a guest cannot be started, or the check has an error. What it does when it runs is in the [`Run`].
     pub fn run(&self, strategy: &mut dyn Strategy) -> Result<Run> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
             .build()?;
         // One poll of this task is many turns of guests.
-        runtime.block_on(tokio::task::unconstrained(self.drive(strategy)))
+        let mut run = runtime.block_on(tokio::task::unconstrained(self.drive(strategy)))?;
+        if let (None, Some(check)) = (&run.failure, &self.check) {
+            run.failure = check(&run)?.map(Failure::Check);
+        }
+        Ok(run)
     }
 
     async fn drive(&self, strategy: &mut dyn Strategy) -> Result<Run> {
@@ -173,9 +207,10 @@ impl Lab {
         let scheduler = Arc::new(Scheduler::default());
         let host = IpcHost::builder().park(scheduler.clone()).build();
         let namespace = PrivateNamespace::random();
+        let record = Record::new(start, self.guests.len());
         let mut guests = Vec::new();
         for number in 0..self.guests.len() {
-            guests.push(self.start(number, &host, &namespace, start)?);
+            guests.push(self.start(number, &host, &namespace, start, &record)?);
         }
         let mut schedule = Schedule::new();
         let failure = loop {
@@ -204,12 +239,18 @@ impl Lab {
             let chosen = strategy.choose(&runnable, schedule.last().copied());
             schedule.push(chosen);
             scheduler.set_current(chosen);
+            record.turn(schedule.len() - 1, chosen, |operation, faults| {
+                strategy.fault(chosen, operation, faults)
+            });
             if let Some(failure) = guests[chosen].go_on(chosen) {
                 break Some(failure);
             }
         };
+        let (operations, faults) = record.take();
         Ok(Run {
             schedule,
+            operations,
+            faults,
             elapsed: start.elapsed(),
             outputs: guests.iter().map(Started::output).collect(),
             failure,
@@ -222,13 +263,18 @@ impl Lab {
         host: &IpcHost,
         namespace: &PrivateNamespace,
         start: Instant,
+        record: &Record,
     ) -> Result<Started> {
         let program = &self.guests[number];
         let ipc = IpcCtx::builder()
             .label(&program.label)
             .quota(self.quota.clone())
-            .private_namespace(namespace.clone())
-            .build(host)?;
+            .watch(record.watch(number));
+        let ipc = match &program.grants {
+            None => ipc.private_namespace(namespace.clone()),
+            Some(grants) => ipc.grants(grants.clone().within(namespace.clone())),
+        };
+        let ipc = ipc.build(host)?;
         let canceller = ipc.canceller();
         let outputs = [(); 2].map(|()| MemoryOutputPipe::new(MOST_OUTPUT));
         let mut wasi = WasiCtxBuilder::new();
@@ -307,13 +353,21 @@ impl Started {
         let future = self.future.as_mut()?;
         self.turn.begin();
         let waker = Waker::from(self.turn.clone());
-        let Poll::Ready((ended, store)) = future.as_mut().poll(&mut Context::from_waker(&waker))
+        let Poll::Ready((ended, mut store)) =
+            future.as_mut().poll(&mut Context::from_waker(&waker))
         else {
             return None;
         };
         self.future = None;
+        let killed = matches!(&ended, Err(error) if error.is::<Killed>());
+        if killed {
+            // The system closes what a process has open.
+            store.data_mut().table = ResourceTable::new();
+            store.data_mut().ipc.give_back();
+        }
         self.ended = Some(store);
         match ended {
+            _ if killed => None,
             Ok(0) => None,
             Ok(code) => Some(Failure::Exit {
                 guest: number,

@@ -13,6 +13,72 @@ pub type Schedule = Vec<usize>;
 pub trait Strategy: Send {
     /// One of `runnable`, which is sorted and never empty. `last` is who went on before.
     fn choose(&mut self, runnable: &[usize], last: Option<usize>) -> usize;
+
+    /// What is to go wrong with the next operation of the guest that was chosen, of which
+    /// this is the number, after so many faults. Nothing by default.
+    fn fault(&mut self, _guest: usize, _operation: usize, _faults: usize) -> Option<FaultKind> {
+        None
+    }
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The guest ends as by SIGKILL. What it created stays; what it holds under `undo` is
+    /// given back.
+    Kill,
+    /// The operation fails, if POSIX lets it fail whatever the program does.
+    Error,
+}
+
+/// Something that went wrong in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The number of the guest.
+    pub guest: usize,
+    /// Which of its operations it was, from 0. The beginning of a wait counts as one, too.
+    pub operation: usize,
+    /// What it was.
+    pub kind: FaultKind,
+}
+
+/// A strategy with one fault in each run, at a random choice.
+pub struct Faulty {
+    strategy: Box<dyn Strategy>,
+    kind: Option<FaultKind>,
+    at: u64,
+    choices: u64,
+}
+
+impl Faulty {
+    /// Runs of about `length` choices, with one of these kinds of faults. The seed is that
+    /// of the faults alone.
+    pub fn new(strategy: Box<dyn Strategy>, seed: u64, kinds: &[FaultKind], length: u64) -> Self {
+        // Other numbers than those of the strategy, which may have the same seed.
+        let mut random = StdRng::seed_from_u64(!seed);
+        let at = random.random_range(0..length.max(1));
+        let kind = match kinds {
+            [] => None,
+            kinds => Some(kinds[random.random_range(0..kinds.len())]),
+        };
+        Self {
+            strategy,
+            kind,
+            at,
+            choices: 0,
+        }
+    }
+}
+
+impl Strategy for Faulty {
+    fn choose(&mut self, runnable: &[usize], last: Option<usize>) -> usize {
+        self.choices += 1;
+        self.strategy.choose(runnable, last)
+    }
+
+    fn fault(&mut self, _: usize, _: usize, faults: usize) -> Option<FaultKind> {
+        self.kind.filter(|_| faults == 0 && self.choices > self.at)
+    }
 }
 
 /// Chooses each guest with the same probability.
@@ -100,13 +166,25 @@ impl Strategy for Pct {
 /// went on before, else for the first guest that can run.
 pub struct Replay {
     schedule: Schedule,
+    faults: Vec<Fault>,
     next: usize,
 }
 
 impl Replay {
     /// The repetition of a schedule, or of a part of one.
     pub fn new(schedule: Schedule) -> Self {
-        Self { schedule, next: 0 }
+        Self {
+            schedule,
+            faults: Vec::new(),
+            next: 0,
+        }
+    }
+
+    /// With these faults.
+    #[must_use]
+    pub fn with_faults(mut self, faults: Vec<Fault>) -> Self {
+        self.faults = faults;
+        self
     }
 }
 
@@ -119,6 +197,12 @@ impl Strategy for Replay {
             .chain(last)
             .find(|guest| runnable.contains(guest))
             .unwrap_or(runnable[0])
+    }
+
+    fn fault(&mut self, guest: usize, operation: usize, _: usize) -> Option<FaultKind> {
+        let mut faults = self.faults.iter();
+        let fault = faults.find(|fault| (fault.guest, fault.operation) == (guest, operation))?;
+        Some(fault.kind)
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Grants {
     grants: Vec<Arc<Grant>>,
     /// If there is one, `grants` holds one grant for each kind, in their order.
     private: Option<PrivateNamespace>,
+    /// Where the objects are, if not under the names that are granted.
+    within: Option<PrivateNamespace>,
 }
 
 /// A grant that is for the name that a guest asked for.
@@ -41,7 +43,16 @@ impl Grants {
                 .map(|&kind| namespace.grant(kind).into())
                 .collect(),
             private: Some(namespace),
+            within: None,
         }
+    }
+
+    /// These grants, of objects in a namespace: what is granted is a name in it.
+    #[cfg(feature = "explore")]
+    #[must_use]
+    pub(crate) fn within(mut self, namespace: PrivateNamespace) -> Self {
+        self.within = Some(namespace);
+        self
     }
 
     /// All of these.
@@ -101,7 +112,7 @@ impl Grants {
     ///
     /// # Errors
     ///
-    /// If the guest has a namespace of its own, and the name is too long for it.
+    /// If the objects are in a namespace, and the name is too long for it.
     pub fn find(&self, guest_name: &Name) -> Result<Option<Found<'_>>, NameError> {
         if let Some(namespace) = &self.private {
             let index = guest_name.kind() as usize;
@@ -119,12 +130,19 @@ impl Grants {
                 false => usize::MAX,
                 true => grant.pattern().name().as_str().len(),
             });
-        Ok(found.map(|(index, grant)| Found {
+        let Some((index, grant)) = found else {
+            return Ok(None);
+        };
+        let name = match grant.pattern().is_prefix() {
+            false => grant.pattern().name(),
+            true => guest_name,
+        };
+        Ok(Some(Found {
             index,
             grant,
-            host_name: match grant.pattern().is_prefix() {
-                false => grant.pattern().name().clone(),
-                true => guest_name.clone(),
+            host_name: match &self.within {
+                None => name.clone(),
+                Some(namespace) => namespace.host_name(name)?,
             },
         }))
     }

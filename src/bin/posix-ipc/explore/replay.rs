@@ -1,14 +1,16 @@
 //! The file of a run that failed.
 
 use super::Setting;
+use super::rows::{FaultRow, Row, rows};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::path::Path;
-use wasmtime_posix_ipc::explore::Schedule;
+use wasmtime_posix_ipc::explore::{Fault, Run, Schedule};
 
-/// What repeats a run: the guests, which must be the same to the byte, and who went on.
+/// What repeats a run: the guests, which must be the same to the byte, who went on, and what
+/// went wrong. What the guests did is kept to see that they do it again.
 #[derive(Serialize, Deserialize)]
 pub struct Recording {
     /// The version of this command: another one may choose at other points.
@@ -16,20 +18,24 @@ pub struct Recording {
     pub setting: Setting,
     hashes: Vec<String>,
     pub schedule: Schedule,
+    faults: Vec<FaultRow>,
+    pub operations: Vec<Row>,
 }
 
 impl Recording {
-    pub fn of(setting: &Setting, schedule: &Schedule) -> Result<Self> {
+    pub fn of(setting: Setting, run: &Run) -> Result<Self> {
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").into(),
-            hashes: hashes(setting)?,
-            setting: Setting {
-                guests: setting.guests.clone(),
-                arguments: setting.arguments.clone(),
-                ..*setting
-            },
-            schedule: schedule.clone(),
+            hashes: hashes(&setting)?,
+            setting,
+            schedule: run.schedule.clone(),
+            faults: run.faults.iter().map(FaultRow::of).collect(),
+            operations: rows(run),
         })
+    }
+
+    pub fn faults(&self) -> Vec<Fault> {
+        self.faults.iter().map(FaultRow::fault).collect()
     }
 
     pub fn write(&self, file: &Path) -> Result<()> {
@@ -58,7 +64,7 @@ impl Recording {
             if now != then {
                 bail!(
                     "{} has changed since {shown} was recorded; search again",
-                    guest.display()
+                    guest.program.display()
                 );
             }
         }
@@ -67,9 +73,9 @@ impl Recording {
 }
 
 fn hashes(setting: &Setting) -> Result<Vec<String>> {
-    let hash = |guest: &std::path::PathBuf| {
-        let bytes = std::fs::read(guest)
-            .with_context(|| format!("cannot read the guest {}", guest.display()))?;
+    let hash = |guest: &super::Guest| {
+        let bytes = std::fs::read(&guest.program)
+            .with_context(|| format!("cannot read the guest {}", guest.program.display()))?;
         let mut text = String::new();
         for byte in Sha256::digest(&bytes) {
             let _ = write!(text, "{byte:02x}");
