@@ -6,12 +6,13 @@
 //! something that others can notice; then a [`Strategy`] chooses who is next. Waits do
 //! not block: a guest that waits is chosen again when its wait can end. Time passes only
 //! when nobody can run. So a run depends on the choices alone, and a [`Schedule`] repeats
-//! it.
+//! it. What they did is in the [`Run`], operation after operation.
 //!
 //! What is explored is the order of calls to the host, and with [`Lab::preempt`] of
 //! instructions between them. Weak orders of memory are not explored: guests never run at
 //! the same time.
 
+mod gate;
 mod lab;
 mod record;
 mod scheduler;

@@ -1,5 +1,6 @@
 //! One run: the guests of a laboratory under one schedule, from start to end.
 
+use super::gate::Gate;
 use super::record::{Killed, Operation, Record};
 use super::scheduler::{Scheduler, Turn};
 use super::strategy::{Fault, Schedule, Strategy};
@@ -193,6 +194,8 @@ impl Lab {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
+            // See `Gate`.
+            .max_blocking_threads(1)
             .build()?;
         // One poll of this task is many turns of guests.
         let mut run = runtime.block_on(tokio::task::unconstrained(self.drive(strategy)))?;
@@ -213,6 +216,7 @@ impl Lab {
             guests.push(self.start(number, &host, &namespace, start, &record)?);
         }
         let mut schedule = Schedule::new();
+        let mut gate = Gate::close().await;
         let failure = loop {
             let runnable: Vec<usize> = (0..guests.len())
                 .filter(|&guest| guests[guest].future.is_some())
@@ -224,7 +228,11 @@ impl Lab {
                     break None;
                 }
                 let turns: Vec<_> = waiting().map(|guest| guests[guest].turn.clone()).collect();
-                if !time_passes(&turns).await {
+                // While the thread is held no time passes.
+                drop(gate);
+                let passes = time_passes(&turns).await;
+                gate = Gate::close().await;
+                if !passes {
                     let blocked = waiting().map(|guest| {
                         let object = guests[guest].canceller.waiting();
                         (guest, object.map(|object| object.to_string()))
@@ -244,6 +252,11 @@ impl Lab {
             });
             if let Some(failure) = guests[chosen].go_on(chosen) {
                 break Some(failure);
+            }
+            let started = &guests[chosen];
+            let waits = started.future.is_some() && !started.turn.is_woken();
+            if waits {
+                gate = gate.pass().await;
             }
         };
         let (operations, faults) = record.take();

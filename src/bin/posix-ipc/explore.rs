@@ -87,10 +87,10 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',')]
     faults: Vec<FaultName>,
 
-    /// Run a program after each run that has not failed. It gets the run as JSON on
-    /// standard input. The run has failed if its exit code is not 0
-    #[arg(long, value_name = "PROGRAM")]
-    check: Option<PathBuf>,
+    /// Run a command of the shell after each run that has not failed. It gets the run as
+    /// JSON on standard input. The run has failed if its exit code is not 0
+    #[arg(long, value_name = "COMMAND")]
+    check: Option<String>,
 
     /// Write the run that failed for ui.perfetto.dev, as Chrome's trace events
     #[arg(long, value_name = "FILE")]
@@ -269,7 +269,7 @@ struct Setting {
     guests: Vec<Guest>,
     steps: usize,
     preempt: Option<u64>,
-    check: Option<PathBuf>,
+    check: Option<String>,
 }
 
 impl Setting {
@@ -327,10 +327,10 @@ impl Setting {
                 lab.grants(grants);
             }
         }
-        if let Some(program) = self.check.clone() {
+        if let Some(command) = self.check.clone() {
             let labels: Vec<String> = lab.labels().map(str::to_owned).collect();
             lab.check(move |run| {
-                let checked = check::check(&program, &results::run(&labels, run));
+                let checked = check::check(&command, &results::run(&labels, run));
                 checked.map_err(|error| wasmtime::Error::msg(format!("{error:#}")))
             });
         }

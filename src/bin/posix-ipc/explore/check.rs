@@ -1,20 +1,21 @@
-//! A program that looks at each run.
+//! A command that looks at each run.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Gives the program a run on standard input. What is wrong with the run, if anything is.
-pub fn check(program: &Path, run: &Value) -> Result<Option<String>> {
-    let shown = program.display();
-    let mut child = Command::new(program)
+/// Gives a command of the shell a run on standard input. What is wrong with the run, if
+/// anything is.
+pub fn check(command: &str, run: &Value) -> Result<Option<String>> {
+    let shown = command.escape_debug();
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", command])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
-        .with_context(|| format!("the check {shown} cannot be started"))?;
+        .context("/bin/sh cannot be started for the check")?;
     // A program that does not read is given up on, not waited for.
     let input = child.stdin.take();
     let text = run.to_string();
