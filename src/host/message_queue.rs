@@ -152,7 +152,9 @@ impl HostQueue for IpcCtxView<'_> {
             }
             Ok(batch.messages)
         };
-        watched.waits(received, count).await
+        watched
+            .waits(received, |messages| Some(messages.len() as u64))
+            .await
     }
 
     fn subscribe_readable(&mut self, this: Handle<Queue>) -> Result<Handle<DynPollable>, Error> {
@@ -307,7 +309,7 @@ impl IpcCtxView<'_> {
                 Some(Ok(false)) | None => break Ok(batch.messages),
             }
         };
-        watched.ends_as(received, count)
+        watched.ends_as(received, |messages| Some(messages.len() as u64))
     }
 
     fn push_queue(
@@ -386,10 +388,6 @@ fn sending(payload: &[u8], priority: u32, timeout: Option<u64>) -> Call {
 
 fn bytes(message: &Message) -> Option<u64> {
     Some(message.payload.len() as u64)
-}
-
-fn count(messages: &Vec<Message>) -> Option<u64> {
-    Some(messages.len() as u64)
 }
 
 impl Queue {
