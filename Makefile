@@ -35,7 +35,7 @@ test: setup check guests runtimes ## Every check and every test, with nothing sk
 check: deny packages ## Formatting, lints, documentation, bindings, dependencies
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo check --no-default-features --lib
+	cargo clippy --no-default-features --lib -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib
 	tools/public-api/run
 	cargo test --manifest-path guest-sdk/bindings/Cargo.toml $(SDK_CARGO)

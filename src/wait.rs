@@ -13,7 +13,9 @@ mod reactor;
 mod tests;
 mod word;
 
-pub(crate) use park::{Park, Parked};
+pub(crate) use park::Park;
+#[cfg(feature = "explore")]
+pub(crate) use park::Parked;
 pub(crate) use queue::{PollableQueue, notified};
 
 use crate::name::Name;

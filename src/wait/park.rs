@@ -14,9 +14,11 @@ pub(crate) trait Park: Send + Sync {
     fn leave(&self, place: u64);
 }
 
-/// A wait that is parked.
+/// A wait that is parked. Only the laboratory has a scheduler that looks at it.
+#[cfg_attr(not(feature = "explore"), allow(dead_code))]
 pub(crate) struct Parked(Box<dyn Fn() -> bool + Send>);
 
+#[cfg_attr(not(feature = "explore"), allow(dead_code))]
 impl Parked {
     /// Whether the wait could go on now.
     pub(crate) fn is_ready(&self) -> bool {

@@ -106,10 +106,11 @@ fn the_next_life_of_a_container_has_objects_of_the_same_numbers() {
     drop(first);
 
     // File systems until one has the device, and files until one has the inode.
+    let planted = format!("/dev/shm{}", names.name("m"));
     let script = format!(
         "hidden='{}'
          for number in $(seq 40); do
-             mkdir \"$hidden/$number\"
+             mkdir -p \"$hidden/$number\"
              mount -t tmpfs none \"$hidden/$number\"
              [ $(stat -c %d \"$hidden/$number\") = {device} ] && break
          done
@@ -118,21 +119,17 @@ fn the_next_life_of_a_container_has_objects_of_the_same_numbers() {
              : > /dev/shm/file.$number
              [ $(stat -c %i /dev/shm/file.$number) = {inode} ] && break
          done
-         mv /dev/shm/file.$number '/dev/shm{}'
-         stat -c '%d %i' '/dev/shm{}'
-         \"$@\"
-         [ -e '/dev/shm{}' ] && echo still there",
+         mv /dev/shm/file.$number '{planted}'
+         stat -c '%d %i' '{planted}';",
         folder.path().display(),
-        names.name("m"),
-        names.name("m"),
-        names.name("m"),
     );
     let reap = reap(&folder);
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--ipc", "sh", "-ec", &script, "sh"]);
+    let mut command = Command::new("sh");
+    let then = format!("\"$@\"; [ -e '{planted}' ] && echo still there");
+    command.args(["-c", &then, "sh"]);
     command.arg(reap.get_program()).args(reap.get_args());
     command.env("XDG_RUNTIME_DIR", folder.path());
-    let ended = Ended::of(&mut command);
+    let ended = Ended::of(&mut unshared(&["--mount", "--ipc"], &script, &command));
     assert!(ended.stdout.ends_with("still there\n"), "{ended:?}");
     assert!(!ended.stdout.contains("unlinked"), "{ended:?}");
     println!(
