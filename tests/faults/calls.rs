@@ -1,6 +1,6 @@
 //! The system calls of a host, and how each can fail.
 
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Subject};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -57,8 +57,8 @@ pub const FAULTS: [(&str, &[&str]); 38] = [
 ];
 
 /// How often a thread of the host makes each call, at most.
-pub fn count(strace: &Path, probe: &Path) -> BTreeMap<&'static str, usize> {
-    let mut scenario = Scenario::new(probe);
+pub fn count(strace: &Path, subject: &Subject) -> BTreeMap<&'static str, usize> {
+    let mut scenario = Scenario::new(subject);
     let log = scenario.path("calls");
     let names = FAULTS.map(|(name, _)| format!("?{name}"));
     let options = ["-o", &log, "-e", &format!("trace={}", names.join(","))];

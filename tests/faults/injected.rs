@@ -1,19 +1,22 @@
 //! The n-th call of each kind fails, for every n and every error.
 
 use super::calls::{FAULTS, count};
-use super::scenario::Scenario;
-use crate::support::{guest, strace};
+use super::scenario::{Scenario, Subject};
+use crate::support::strace;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// How many are tried where nobody asks for all.
+/// How many are tried where nobody asks for more.
 const SAMPLE: usize = 40;
+
+/// The same of a script: to start one takes longer.
+const SAMPLE_OF_SCRIPT: usize = 10;
 
 /// Where what the host is made of ends the process over a failure, which no guest brings
 /// about: before there is one, or by errors that the kernel does not give there. Nothing
 /// is left then either. The call, from which one on, and words of the message.
-const ABORTS: [(&str, usize, &str); 6] = [
+const ABORTS: [(&str, usize, &str); 7] = [
     // The loader.
     ("mmap", 1, ""),
     // The alternative stacks of a thread that starts.
@@ -25,6 +28,8 @@ const ABORTS: [(&str, usize, &str); 6] = [
     ("write", 1, "failed to wake I/O driver"),
     // Tokio's pair for signals, right after the host has seen that it can have one.
     ("socketpair", 2, "failed to create UnixStream"),
+    // Tokio's thread for files, right after the host has seen that it can have one.
+    ("clone3", 2, "can't spawn worker thread"),
 ];
 
 struct Fault {
@@ -35,8 +40,18 @@ struct Fault {
 
 #[test]
 fn a_system_call_fails() {
-    let (probe, strace) = (guest("probe"), strace());
-    let counts = count(&strace, &probe);
+    fail_each(&Subject::probe(), SAMPLE);
+}
+
+#[test]
+fn a_system_call_fails_under_a_script() {
+    fail_each(&Subject::script(), SAMPLE_OF_SCRIPT);
+}
+
+/// Tries a sample, which is the same each time, or as many as somebody asks for.
+fn fail_each(subject: &Subject, sample: usize) {
+    let strace = strace();
+    let counts = count(&strace, subject);
     let all: Vec<Fault> = FAULTS
         .iter()
         .flat_map(|&(call, errors)| {
@@ -46,8 +61,11 @@ fn a_system_call_fails() {
                 .flat_map(move |&error| (1..=count).map(move |when| Fault { call, error, when }))
         })
         .collect();
-    let every = std::env::var_os("POSIX_IPC_FAULTS").is_some_and(|value| value == "all");
-    let step = if every { 1 } else { all.len() / SAMPLE + 1 };
+    let step = match std::env::var("POSIX_IPC_FAULTS").as_deref() {
+        Ok("all") => 1,
+        Ok(number) => all.len() / number.parse::<usize>().unwrap() + 1,
+        Err(_) => all.len() / sample + 1,
+    };
     let faults = Mutex::new(all.iter().step_by(step));
     let outcome = Mutex::new((0, BTreeMap::<String, usize>::new()));
     let next = || faults.lock().unwrap().next();
@@ -55,7 +73,7 @@ fn a_system_call_fails() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(fault) = next() {
-                    let problem = problem(&strace, &probe, fault);
+                    let problem = problem(&strace, subject, fault);
                     let mut outcome = outcome.lock().unwrap();
                     outcome.0 += 1;
                     if let Some(problem) = problem {
@@ -75,9 +93,9 @@ fn a_system_call_fails() {
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
-fn problem(strace: &Path, probe: &Path, fault: &Fault) -> Option<String> {
+fn problem(strace: &Path, subject: &Subject, fault: &Fault) -> Option<String> {
     let Fault { call, error, when } = fault;
-    let mut scenario = Scenario::new(probe);
+    let mut scenario = Scenario::new(subject);
     let trace = format!("trace=?{call}");
     let inject = format!("inject=?{call}:error={error}:when={when}");
     let log = scenario.path("log");

@@ -1,8 +1,8 @@
 //! A host is killed when it enters a system call, any of them.
 
 use super::calls::count;
-use super::scenario::Scenario;
-use crate::support::{guest, strace};
+use super::scenario::{Scenario, Subject};
+use crate::support::strace;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ const SAMPLE: usize = 40;
 
 #[test]
 fn a_host_is_killed_at_a_system_call() {
-    let (probe, strace) = (guest("probe"), strace());
+    let (subject, strace) = (Subject::probe(), strace());
     let asked = std::env::var("POSIX_IPC_KILLS").ok();
     let kills = asked
         .as_ref()
@@ -21,7 +21,7 @@ fn a_host_is_killed_at_a_system_call() {
     // The same places in each test run; others where somebody asks for more.
     let seed = asked.map_or(0, |_| rand::random());
     let random = Mutex::new(StdRng::seed_from_u64(seed));
-    let counts: Vec<_> = count(&strace, &probe).into_iter().collect();
+    let counts: Vec<_> = count(&strace, &subject).into_iter().collect();
     let places: usize = counts.iter().map(|(_, count)| count).sum();
     let left = AtomicUsize::new(kills);
     let killed = AtomicUsize::new(0);
@@ -45,7 +45,7 @@ fn a_host_is_killed_at_a_system_call() {
                             }
                         })
                         .unwrap();
-                    let mut scenario = Scenario::new(&probe);
+                    let mut scenario = Scenario::new(&subject);
                     let inject = format!("inject=?{call}:signal=KILL:when={when}");
                     let log = scenario.path("log");
                     let trace = format!("trace=?{call}");

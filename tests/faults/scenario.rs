@@ -1,7 +1,10 @@
 //! What the host does while its calls fail: a guest that uses every kind of object in every
 //! way, beside objects of somebody else.
 
-use crate::support::{Ended, Folder, Names, Native, Running, exists, posix_ipc, run};
+use crate::support::scripts::Runtime;
+use crate::support::{
+    Ended, Folder, Names, Native, Running, exists, guest, posix_ipc, run, scratch_file,
+};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
@@ -46,16 +49,87 @@ const LINES: [&str; 34] = [
     "sem.try g",
 ];
 
+/// The same in Python, as far as it goes: the start of the names is its argument.
+const SCRIPT: &str = r#"
+import mmap, posix_ipc, sys
+from posix_ipc import MessageQueue, O_CREX, Semaphore, SharedMemory
+
+start = sys.argv[1]
+
+
+def attempt(what):
+    try:
+        value = what()
+    except (posix_ipc.Error, OSError, MemoryError, ValueError) as error:
+        print("error", type(error).__name__)
+        return None
+    print("ok")
+    return value
+
+
+def each(thing, *steps):
+    for step in steps:
+        if thing is not None:
+            attempt(lambda: step(thing))
+
+
+gate = attempt(lambda: Semaphore(start + "gate"))
+each(gate, lambda gate: gate.acquire(1))
+each(
+    attempt(lambda: Semaphore(start + "s", O_CREX, initial_value=1)),
+    lambda own: own.acquire(0),
+    lambda own: own.release(),
+    lambda own: own.unlink(),
+)
+segment = attempt(lambda: SharedMemory(start + "m", O_CREX, size=4096))
+if segment is not None:
+    each(
+        attempt(lambda: mmap.mmap(segment.fd, 4096)),
+        lambda bytes: bytes.write(b"data"),
+        lambda bytes: bytes[0:4],
+        lambda bytes: bytes.close(),
+    )
+each(segment, lambda segment: segment.close_fd(), lambda segment: segment.unlink())
+foreign = attempt(lambda: SharedMemory(start + "foreign", read_only=True))
+each(foreign, lambda foreign: foreign.close_fd())
+each(
+    attempt(lambda: MessageQueue(start + "q", O_CREX, max_messages=2, max_message_size=16)),
+    lambda queue: queue.send(b"hello"),
+    lambda queue: queue.receive(1),
+    lambda queue: queue.unlink(),
+    lambda queue: queue.close(),
+)
+each(gate, lambda gate: gate.release(), lambda gate: gate.acquire(0))
+"#;
+
+/// The guest that uses the objects.
+pub enum Subject {
+    /// The guest `probe`, told what to do by lines.
+    Probe(PathBuf),
+    Script(Runtime, PathBuf),
+}
+
+impl Subject {
+    pub fn probe() -> Self {
+        Self::Probe(guest("probe"))
+    }
+
+    pub fn script() -> Self {
+        let script = scratch_file("faults/script.py", SCRIPT);
+        Self::Script(Runtime::find("python"), script)
+    }
+}
+
 /// A machine with what others have on it, and what one host makes and leaves.
-pub struct Scenario {
+pub struct Scenario<'a> {
     names: Names,
     folder: Folder,
     native: Native,
-    probe: PathBuf,
+    subject: &'a Subject,
 }
 
-impl Scenario {
-    pub fn new(probe: &Path) -> Self {
+impl<'a> Scenario<'a> {
+    pub fn new(subject: &'a Subject) -> Self {
         let names = Names::new();
         for queue in ["q", "k"] {
             names.name(queue);
@@ -74,7 +148,7 @@ impl Scenario {
             names,
             folder: Folder::new(),
             native,
-            probe: probe.into(),
+            subject,
         }
     }
 
@@ -88,10 +162,17 @@ impl Scenario {
         ];
         let mut flags: Vec<&str> = grants.iter().map(String::as_str).collect();
         flags.extend(["--timeout", "20s"]);
-        let lines = LINES.map(|line| expand(line, &self.names));
-        let mut arguments = vec!["do"];
-        arguments.extend(lines.iter().map(String::as_str));
-        let host = run(&flags, &self.probe, &arguments);
+        let host = match self.subject {
+            Subject::Probe(probe) => {
+                let lines = LINES.map(|line| expand(line, &self.names));
+                let mut arguments = vec!["do"];
+                arguments.extend(lines.iter().map(String::as_str));
+                run(&flags, probe, &arguments)
+            }
+            Subject::Script(python, script) => {
+                python.command(&flags, script, &[&expand("P.", &self.names)])
+            }
+        };
         let mut traced = Command::new(strace);
         traced.args(["-f", "-qq"]).args(options);
         traced.arg(host.get_program()).args(host.get_args());

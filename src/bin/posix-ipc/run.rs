@@ -134,8 +134,15 @@ impl Args {
             engine::start_ticking(&engine)?;
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
+                .thread_keep_alive(ALWAYS)
                 .build()
                 .context("cannot start")?;
+            // WASI has files read on another thread. Tokio panics where it can start none, so
+            // one is there before the guest is, and stays.
+            std::thread::Builder::new()
+                .spawn(|| ())
+                .context("cannot start a thread")?;
+            runtime.spawn_blocking(|| ());
             let mut store = Store::new(&engine, Guest::new(ipc, wasi));
             limit_store(&mut store);
             let end = runtime.block_on(supervisor.until_stopped(execute(command, store)));
@@ -165,6 +172,9 @@ impl Args {
         Ok(end.exit_code())
     }
 }
+
+/// Longer than any guest runs.
+const ALWAYS: Duration = Duration::from_secs(1 << 32);
 
 /// What is to be told of what is decided, if anything is.
 fn audit(record: Option<Record>, recorder: Option<GrantRecorder>) -> Option<Audit> {

@@ -10,6 +10,7 @@
 use crate::run::End;
 use crate::watch::{Start, Watch};
 use anyhow::{Context, Result, anyhow};
+use std::convert::Infallible;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::mpsc;
@@ -96,6 +97,7 @@ pub fn supervise(
             why = signals.next() => why,
             why = elapsed(limits, is_started) => why,
             never = &mut answers => match never {},
+            never = look() => match never {},
         };
         let waiting = watch.waiting();
         drop(stop);
@@ -104,6 +106,14 @@ pub fn supervise(
         }
         Ok((why, waiting))
     })
+}
+
+/// Has everything looked at once a second. The thread of the guest wakes this one through
+/// the system, and who ends guests does not rely on that.
+async fn look() -> Infallible {
+    loop {
+        sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// The end of the time for the guest.
