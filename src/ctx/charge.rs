@@ -88,8 +88,7 @@ impl Drop for Charge {
 pub(crate) struct Charges(Mutex<HashMap<Name, Weak<Charge>>>);
 
 impl Charges {
-    /// To be called before the object is made: whoever opens it from then on finds its
-    /// charge.
+    /// To be called when the object is made: whoever opens it from then on finds its charge.
     pub(crate) fn list(self: &Arc<Self>, name: &Name, charge: &Arc<Charge>) {
         if charge.listed.set((self.clone(), name.clone())).is_ok() {
             self.all().insert(name.clone(), Arc::downgrade(charge));

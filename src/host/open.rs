@@ -207,7 +207,6 @@ fn create<O: Opening>(
 ) -> Result<(O::Raw, Arc<Charge>), Error> {
     opening.check_limits(ctx, permit)?;
     let charge = ctx.charge_object(permit, opening.bytes())?;
-    ctx.host().charges().list(&permit.host_name, &charge);
     let mut pending = ctx.ledger().creates(&permit.host_name);
     let raw = opening
         .create(&permit.host_name, |identity| {
@@ -218,6 +217,8 @@ fn create<O: Opening>(
             charge.cancel();
             ctx.refused(permit, opening.refusal(errno, true))
         })?;
+    // Not before: a creation that fails must not take the place of the one that is there.
+    ctx.host().charges().list(&permit.host_name, &charge);
     let (entry, identity) = pending.finish();
     ctx.created()
         .add(permit, identity, O::queue(&raw), &charge, entry);
